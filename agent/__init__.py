@@ -1,0 +1,17 @@
+"""The agent core: an episode of question, code, real output and answer, and the models that drive it."""
+
+from agent.episode import Done, Episode, EpisodeLimits, Evidence, Retry, Trajectory, Turn
+from agent.protocol import FinalAnswer, Malformed, RunCode
+
+__all__ = [
+    "Done",
+    "Episode",
+    "EpisodeLimits",
+    "Evidence",
+    "FinalAnswer",
+    "Malformed",
+    "Retry",
+    "RunCode",
+    "Trajectory",
+    "Turn",
+]

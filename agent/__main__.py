@@ -1,0 +1,133 @@
+"""Ask from a terminal:
+
+    python -m agent ask sales.csv -q "Which region has the highest total revenue?"
+
+Exit status: 0 for a verified answer, 1 for an unverified one or none, 2 for bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import sandbox
+from agent import models
+from agent.episode import EpisodeLimits, Trajectory
+from agent.run import Event, Finished, Ran, Refused, Running, Writing, events, new_episode
+
+VERIFIED, UNVERIFIED, BAD_INPUT = 0, 1, 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parses the command line and returns the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        return ask(options)
+    except (sandbox.InputError, sandbox.SandboxError, models.ModelError, ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return UNVERIFIED
+
+
+def ask(options: argparse.Namespace) -> int:
+    """Answers one question; files are read before the model is loaded, so that a bad one is told at once."""
+    _check_output(options.notebook)
+    models.check_name(options.model)
+    with sandbox.open(options.files) as session:
+        tables = session.profile()
+        model = models.load(options.model)
+        try:
+            episode = new_episode(options.question, tables, model, max_steps=options.max_steps)
+            for event in events(episode, model, session, seed=options.seed):
+                if isinstance(event, Finished):
+                    trajectory = event.trajectory
+                elif not options.json:
+                    _show(event)
+        finally:
+            model.close()
+    if options.json:
+        print(json.dumps(trajectory.to_json(), ensure_ascii=False))
+    else:
+        _conclude(trajectory)
+    if options.notebook:
+        import nbformat
+
+        from agent.notebook import notebook
+
+        nbformat.write(notebook(trajectory), options.notebook)
+        print(f"Notebook written to {options.notebook}", file=sys.stderr)
+    return VERIFIED if trajectory.verified else UNVERIFIED
+
+
+def _show(event: Event) -> None:
+    match event:
+        case Writing(text=text):
+            print(text, end="", flush=True)
+        case Running(step=step):
+            print(f"\n── step {step} runs", end="", flush=True)
+        case Ran(execution=execution):
+            print(f" ── {execution.seconds:.2f} s")
+            if execution.stdout.strip():
+                print(execution.stdout.rstrip())
+            if execution.error:
+                print(f"{execution.error.kind}: {execution.error.message}")
+            if execution.figures:
+                print(f"({len(execution.figures)} figures)")
+            print("──")
+        case Refused(feedback=feedback):
+            print(f"\n── not accepted: {feedback}\n──")
+
+
+def _conclude(trajectory: Trajectory) -> None:
+    print("\n")
+    if trajectory.answer:
+        print(f"Answer:   {trajectory.answer}")
+    if trajectory.summary:
+        print(f"Summary:  {trajectory.summary}")
+    if trajectory.verified:
+        evidence = trajectory.evidence
+        print(f"Verified: found in step {evidence.step}'s output:")
+        for line in evidence.lines:
+            print(f"          {line.strip()}")
+    elif trajectory.answer:
+        print("Unverified: this value was not found in any real output.")
+    else:
+        print("No answer was found.")
+
+
+def _check_output(path: Path | None) -> None:
+    if path and not path.absolute().parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent} to write the notebook into.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m agent", description="Answers questions about tables.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "ask",
+        help="ask a question about one or more files",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Exit status: 0 verified answer, 1 unverified or none, 2 bad input.\n\n" + models.available(),
+    )
+    command.add_argument("files", nargs="+", metavar="FILE", help="CSV, TSV, Parquet or Excel")
+    command.add_argument("-q", "--question", required=True)
+    command.add_argument("--model", help="a name below; default: $DATASENSE_MODEL, or by what this machine has")
+    command.add_argument("--max-steps", type=_positive, default=EpisodeLimits.max_steps, metavar="N")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--json", action="store_true", help="print one trajectory object and nothing else")
+    command.add_argument("--notebook", type=Path, metavar="OUT.ipynb", help="write the steps as a notebook")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

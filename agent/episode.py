@@ -1,0 +1,376 @@
+"""One question's life as a state machine without input or output: what the model saw, said and proved.
+
+    episode = Episode("How many rows?", session.profile())
+    action = episode.receive(model_text)        # RunCode | Retry | Done
+    episode.observe(session.run(action.code))   # after RunCode
+    episode.trajectory()                        # the record, at any time
+
+`episode.messages` is what the model is to be given next; it only ever grows, so that a server's prefix cache
+always hits. The demo, the command line, the benchmark and training all drive this same object.
+
+No evidence, no answer: `Answer:` ends the episode as verified only when the last step ran without error and
+the value stands in the real output since the last failure, in text that was computed from the data
+(`provenance`). Otherwise the model is told what is missing and goes on within its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+from agent import answers, prompts, protocol
+from agent.protocol import FinalAnswer, Malformed, RunCode
+from agent.provenance import Provenance
+from sandbox import Execution, TableProfile
+
+# A fresh child has the tables, but none of the variables of earlier steps.
+_STATE_LOST = {"Timeout", "MemoryLimit", "Crashed", "Stopped"}
+
+
+@dataclass(frozen=True)
+class EpisodeLimits:
+    """What an episode may use. Tokens are the model's; `context_tokens` holds prompt and reply together."""
+
+    max_steps: int = 5
+    context_tokens: int = 8192
+    reply_tokens: int = 512
+    card_tokens: int = 900
+    observation_tokens: int = 500
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The reply was not accepted; `feedback` has been appended for the model."""
+
+    feedback: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The episode is over; `outcome` as in Trajectory."""
+
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where the answer stands: the step (1-based) and the lines of its real output (0-based numbers)."""
+
+    step: int
+    line_numbers: tuple[int, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One reply of the model and what came of it.
+
+    `step` is the 1-based number of the execution that it led to, 0 when nothing was run. `feedback` is what
+    the model was told next, "" after the last turn.
+    """
+
+    text: str
+    action: str  # "code", "answer" or "malformed"
+    code: str = ""
+    answer: str = ""
+    step: int = 0
+    execution: Execution | None = None
+    feedback: str = ""
+    forgiven: tuple[str, ...] = ()
+    fabricated: int = 0
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The whole record of an episode; `to_json` is its stable form, one object a line in a file.
+
+    `outcome`: "verified", "unverified" (an answer without evidence), "no_answer" (limits reached), "stopped"
+    (by the user) or "failed" (the model gave an error, told in `summary`).
+    """
+
+    question: str
+    tables: tuple[dict, ...]  # {"name", "source", "load"}: Python name, file, and code that reads it
+    messages: tuple[dict, ...]
+    turns: tuple[Turn, ...]
+    outcome: str
+    answer: str = ""
+    summary: str = ""
+    evidence: Evidence | None = None
+    run: dict = field(default_factory=dict)  # model, digest, seed, times in seconds; filled by agent.run
+
+    @property
+    def verified(self) -> bool:
+        return self.outcome == "verified"
+
+    @property
+    def executions(self) -> tuple[Execution, ...]:
+        return tuple(turn.execution for turn in self.turns if turn.execution)
+
+    @property
+    def exec_ok(self) -> bool:
+        """Whether at least one step ran without error."""
+        return any(execution.error is None for execution in self.executions)
+
+    @property
+    def hallucinated_results(self) -> int:
+        """How many outputs the model made up; they were cut."""
+        return sum(turn.fabricated for turn in self.turns)
+
+    def to_json(self) -> dict:
+        turns = [
+            asdict(turn) | {"execution": turn.execution.to_json() if turn.execution else None}
+            for turn in self.turns
+        ]
+        return {
+            "question": self.question,
+            "answer": self.answer,
+            "summary": self.summary,
+            "outcome": self.outcome,
+            "verified": self.verified,
+            "exec_ok": self.exec_ok,
+            "evidence": asdict(self.evidence) if self.evidence else None,
+            "steps": len(self.executions),
+            "hallucinated_results": self.hallucinated_results,
+            "tables": list(self.tables),
+            "turns": turns,
+            "messages": list(self.messages),
+            "run": self.run,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict) -> Trajectory:
+        evidence = data["evidence"]
+        return cls(
+            question=data["question"],
+            tables=tuple(data["tables"]),
+            messages=tuple(data["messages"]),
+            turns=tuple(_turn_from_json(turn) for turn in data["turns"]),
+            outcome=data["outcome"],
+            answer=data["answer"],
+            summary=data["summary"],
+            evidence=evidence
+            and Evidence(evidence["step"], tuple(evidence["line_numbers"]), tuple(evidence["lines"])),
+            run=data["run"],
+        )
+
+
+def _turn_from_json(data: dict) -> Turn:
+    execution = data["execution"] and Execution.from_json(data["execution"])
+    return Turn(**{**data, "execution": execution, "forgiven": tuple(data["forgiven"])})
+
+
+@dataclass
+class _Step:
+    """A step that ran, with the part of its output that may serve as evidence."""
+
+    execution: Execution
+    evidence: str
+
+
+class Episode:
+    """See the module's text. `after` is an earlier episode whose conversation and Python state go on."""
+
+    def __init__(
+        self,
+        question: str,
+        tables: Sequence[TableProfile],
+        limits: EpisodeLimits | None = None,
+        *,
+        count_tokens: Callable[[str], int] = lambda text: len(text) // 3 + 1,
+        after: Episode | None = None,
+    ):
+        self.question = question.strip()
+        if not self.question:
+            raise ValueError("The question is empty: ask something about the tables.")
+        self.tables = tuple(tables)
+        self.limits = limits or EpisodeLimits()
+        self.outcome = ""
+        self._count = count_tokens
+        self._turns: list[Turn] = []
+        self._steps: list[_Step] = []
+        self._answer, self._summary = "", ""
+        self._evidence: Evidence | None = None
+        self._pending: Turn | None = None
+        self._asked = [*after._asked, after._recap()] if after else []
+        self._provenance = after._provenance if after else self._new_provenance()
+        self._messages: list[prompts.Message] = []
+        self._tokens = 0
+        self._open(after)
+
+    @property
+    def messages(self) -> list[prompts.Message]:
+        """The conversation so far; the next reply is the model's unless the episode is done."""
+        return list(self._messages)
+
+    @property
+    def done(self) -> bool:
+        return bool(self.outcome)
+
+    @property
+    def steps(self) -> int:
+        return len(self._steps)
+
+    def receive(self, text: str) -> RunCode | Retry | Done:
+        """Takes the model's reply: code is to be run and given to `observe`; an answer is checked.
+
+        Raises:
+            RuntimeError: the episode is over, or the code of the last reply was not observed yet.
+        """
+        if self.done or self._pending:
+            raise RuntimeError("The episode is over." if self.done else "observe() must come first.")
+        text = protocol.restore_fence(text)
+        self._say("assistant", text)
+        reply = protocol.parse(text)
+        turn = Turn(
+            text,
+            {RunCode: "code", FinalAnswer: "answer", Malformed: "malformed"}[type(reply)],
+            code=reply.code if isinstance(reply, RunCode) else "",
+            answer=reply.answer if isinstance(reply, FinalAnswer) else "",
+            forgiven=tuple(reply.forgiven),
+            fabricated=reply.fabricated,
+        )
+        match reply:
+            case RunCode(code=code):
+                return self._receive_code(turn, reply, code)
+            case FinalAnswer():
+                return self._receive_answer(turn, reply)
+            case _:
+                return self._refuse(turn, prompts.NEITHER)
+
+    def observe(self, execution: Execution) -> None:
+        """Records what really happened when the last reply's code was run."""
+        if not self._pending:
+            raise RuntimeError("No code is waiting to be observed.")
+        turn, self._pending = self._pending, None
+        evidence = self._provenance.evidence(execution.code, execution.stdout)
+        if execution.error and execution.error.kind in _STATE_LOST:
+            self._provenance = self._new_provenance()
+        self._steps.append(_Step(execution, "" if execution.error else evidence))
+        feedback = prompts.observation(
+            execution,
+            self.steps,
+            self.tables,
+            last=self.steps >= self.limits.max_steps,
+            budget=self._observation_budget(),
+            count_tokens=self._count,
+        )
+        self._record(turn, feedback, step=self.steps, execution=execution)
+        if self._room() < 0:
+            self.outcome = "no_answer"
+
+    def stop(self, outcome: str = "stopped", summary: str = "") -> Done:
+        """Ends the episode from outside: the user's Stop, or "failed" with the model's error as summary."""
+        if not self.done:
+            if self._pending:
+                self._turns.append(self._pending)
+                self._pending = None
+            self.outcome, self._summary = outcome, summary
+        return Done(self.outcome)
+
+    def trajectory(self, **run) -> Trajectory:
+        """The record so far; keywords go into `Trajectory.run`."""
+        return Trajectory(
+            question=self.question,
+            tables=tuple({"name": t.name, "source": t.source, "load": t.load} for t in self.tables),
+            messages=tuple(self._messages),
+            turns=tuple(self._turns),
+            outcome=self.outcome or "stopped",
+            answer=self._answer,
+            summary=self._summary,
+            evidence=self._evidence,
+            run=run,
+        )
+
+    # Opening
+
+    def _open(self, after: Episode | None) -> None:
+        if after and after._tokens + self._count(self.question) < self.limits.context_tokens // 2:
+            self._messages, self._tokens = list(after._messages), after._tokens
+            if self._messages[-1]["role"] == "user":  # stopped before the model could reply
+                self._say("assistant", "(stopped)")
+            self._say("user", prompts.question_message(self.question))
+            return
+        for message in prompts.opening_messages():
+            self._say(message["role"], message["content"])
+        room = self.limits.context_tokens - self._tokens - self.limits.reply_tokens
+        budget = max(min(self.limits.card_tokens, room // 2), 100)
+        card = prompts.table_card(self.tables, self.question, budget, self._count)
+        if self._asked:
+            card += "\n\n" + prompts.clip(prompts.earlier_message(self._asked[-6:]), budget, self._count)
+        self._say("user", prompts.question_message(self.question, card))
+
+    def _recap(self) -> tuple[str, str]:
+        return self.question, f"Answer: {self._answer}" if self._answer else "(not answered)"
+
+    # Replies
+
+    def _receive_code(self, turn: Turn, reply: RunCode, code: str) -> RunCode | Retry | Done:
+        if self.steps >= self.limits.max_steps:
+            return self._refuse(turn, prompts.NO_STEPS_LEFT)
+        last = self._steps[-1].execution if self._steps else None
+        if last and last.error and last.error.kind not in _STATE_LOST and last.code.strip() == code.strip():
+            return self._refuse(turn, prompts.SAME_CODE)
+        self._pending = turn
+        return reply
+
+    def _receive_answer(self, turn: Turn, reply: FinalAnswer) -> Retry | Done:
+        self._answer, self._summary = reply.answer, reply.summary
+        self._evidence = self._find_evidence(reply.answer)
+        if self._evidence:
+            self._turns.append(turn)
+            self.outcome = "verified"
+            return Done(self.outcome)
+        return self._refuse(turn, self._what_is_missing(reply.answer))
+
+    def _find_evidence(self, answer: str) -> Evidence | None:
+        """The newest step since the last failure whose computed output holds the answer."""
+        for number in range(len(self._steps), 0, -1):
+            step = self._steps[number - 1]
+            if step.execution.error:
+                return None
+            if matches := answers.find(answer, step.evidence):
+                numbers = tuple(sorted({match.line for match in matches}))
+                lines = step.execution.stdout.split("\n")
+                return Evidence(number, numbers, tuple(lines[i] for i in numbers))
+        return None
+
+    def _what_is_missing(self, answer: str) -> str:
+        if not self._steps:
+            return prompts.NOTHING_RAN
+        last = self._steps[-1].execution
+        if last.error:
+            return prompts.LAST_STEP_FAILED
+        return prompts.not_in_output(answer, stated=bool(answers.find(answer, last.stdout)))
+
+    def _refuse(self, turn: Turn, feedback: str) -> Retry | Done:
+        """Tells the model what is missing, or ends the episode when it repeats itself or has no turns left."""
+        repeated = any(earlier.text == turn.text and not earlier.step for earlier in self._turns[-1:])
+        if repeated or len(self._turns) + 1 >= 2 * self.limits.max_steps or self._room() < 0:
+            self._turns.append(turn)
+            self.outcome = "unverified" if self._answer else "no_answer"
+            return Done(self.outcome)
+        self._record(turn, feedback)
+        return Retry(feedback)
+
+    def _record(self, turn: Turn, feedback: str, **changes) -> None:
+        self._turns.append(Turn(**{**turn.__dict__, "feedback": feedback, **changes}))
+        self._say("user", feedback)
+
+    # Budgets
+
+    def _say(self, role: str, content: str) -> None:
+        self._messages.append({"role": role, "content": content})
+        self._tokens += self._count(content) + 8  # a chat template adds about this for each message
+
+    def _room(self) -> int:
+        """Tokens left for observations once the next reply has been reserved."""
+        return self.limits.context_tokens - self._tokens - self.limits.reply_tokens
+
+    def _observation_budget(self) -> int:
+        """An even share of what is left, so that the last step's output still fits."""
+        turns_left = max(self.limits.max_steps - self.steps, 0) + 1
+        share = (self._room() - self.limits.reply_tokens * (turns_left - 1)) // turns_left
+        return max(min(self.limits.observation_tokens, share), 40)
+
+    def _new_provenance(self) -> Provenance:
+        return Provenance(["df", "tables", *(table.name for table in self.tables)])

@@ -1,0 +1,291 @@
+"""Every word that a model is shown: system prompt, worked example, table card, observation, feedback.
+
+Tokens of prompt are what a person on a CPU waits for, so all of it is short, and what does not change from
+question to question comes first, where a model server's prefix cache keeps it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+
+from sandbox import ColumnProfile, Execution, TableProfile
+
+CountTokens = Callable[[str], int]
+Message = dict[str, str]
+
+EXEC_MARK = "[EXEC:real]"
+
+SYSTEM = """\
+You are a data analyst. You answer questions about tables by running Python on them.
+Each reply is one of two things:
+1. Code to run, in one ```python block. It is run for real and you see its output. Print the value that answers the question.
+2. When the real output shows the answer:
+Answer: the value alone, as printed (True or False; a number; a name; a list such as ['a', 'b'])
+Summary: one sentence that says what was found.
+The tables are loaded. pandas is pd, numpy is np, plt draws charts, sql("select ...") queries the tables. Copy column names exactly as they stand. Variables are kept from step to step. After an error, change the line that failed. Never write output yourself."""
+
+_EXAMPLE_CARD = """\
+Table `df` from pets.csv, 6 rows:
+- 'Name': text, e.g. 'Rex', 'Mia', 'Bo'
+- 'Species': text, one of 'dog', 'cat'
+- 'Owner Name': text, e.g. 'Ana', 'Li', 'Sam'
+- 'Weight (kg)': number, 3.1 to 31.5, 1 missing"""
+
+_EXAMPLE = (
+    ("user", f"{_EXAMPLE_CARD}\n\nQuestion: Does any cat weigh more than 10 kg?"),
+    ("assistant", "```python\nprint((df[df['Species'] == 'cat']['Weight (kg)'] > 10).any())\n```"),
+    ("user", f"{EXEC_MARK} Output of step 1:\nFalse"),
+    ("assistant", "Answer: False\nSummary: No cat weighs more than 10 kg."),
+    ("user", "Question: Who own the 2 heaviest pets?"),
+    ("assistant", "```python\nprint(df.nlargest(2, 'Weight')['Owner Name'].tolist())\n```"),
+    (
+        "user",
+        f"{EXEC_MARK} Step 1 failed.\nKeyError: 'Weight'\nFailing line 1: "
+        "print(df.nlargest(2, 'Weight')['Owner Name'].tolist())\n"
+        "There is no column 'Weight'. Use 'Weight (kg)'.\nReply with the corrected code.",
+    ),
+    ("assistant", "```python\nprint(df.nlargest(2, 'Weight (kg)')['Owner Name'].tolist())\n```"),
+    ("user", f"{EXEC_MARK} Output of step 2:\n['Li', 'Ana']"),
+    ("assistant", "Answer: ['Li', 'Ana']\nSummary: Li and Ana own the two heaviest pets."),
+)
+
+_YES_NO = re.compile(
+    r"^\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b(?!.*\bor\b.*\?)", re.I
+)
+_AMOUNT = re.compile(r"^\s*[-(]?\s*[$€£¥₹]\s*[\d,.]+\)?$|^\s*-?[\d,.]+\s*[%$€£]$|^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
+
+
+def opening_messages() -> list[Message]:
+    """System prompt and worked example: the same for every question."""
+    turns = [{"role": role, "content": content} for role, content in _EXAMPLE]
+    return [{"role": "system", "content": SYSTEM}, *turns]
+
+
+def question_message(question: str, card: str = "") -> str:
+    """The user's turn: tables (not repeated for a follow-up) and question."""
+    hint = "\nPrint True or False." if _YES_NO.match(question) else ""
+    return f"{card}\n\nQuestion: {question}{hint}" if card else f"Question: {question}{hint}"
+
+
+def earlier_message(asked: Sequence[tuple[str, str]]) -> str:
+    """What was asked and answered before, where the full conversation no longer fits."""
+    return "Asked before:\n" + "\n".join(f"- {question} {answer}" for question, answer in asked)
+
+
+# The table card
+
+
+def table_card(
+    tables: Sequence[TableProfile], question: str, budget: int, count_tokens: CountTokens
+) -> str:
+    """What the model knows of the tables, in at most about `budget` tokens.
+
+    Columns are described in full as far as the budget goes, those that the question mentions first; of the
+    others the names are listed, then only counted. The text says what was left out.
+    """
+    share = budget // max(len(tables), 1)
+    cards = [_one_card(table, len(tables) == 1, question, share, count_tokens) for table in tables]
+    if len(tables) > 1:
+        names = [column.name for table in tables for column in table.columns]
+        shared = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if shared:
+            cards.append("Shared columns: " + ", ".join(map(repr, shared[:8])))
+    return "\n".join(cards)
+
+
+def _one_card(
+    table: TableProfile, alone: bool, question: str, budget: int, count_tokens: CountTokens
+) -> str:
+    head = f"Table `{'df' if alone else table.name}` from {table.source}, {table.rows} rows"
+    head += f" ({table.note}):" if table.note else ":"
+    order = sorted(range(len(table.columns)), key=lambda i: (-_relevance(table.columns[i], question), i))
+    lines: dict[int, str] = {}
+    left = budget - count_tokens(head) - 20
+    for index in order:
+        line = f"- {column_line(table.columns[index])}"
+        cost = count_tokens(line) + 1
+        if cost > left:
+            break
+        lines[index], left = line, left - cost
+    described = [lines[index] for index in sorted(lines)]
+    rest = [repr(table.columns[i].name) for i in range(len(table.columns)) if i not in lines]
+    if not rest:
+        return "\n".join([head, *described])
+    shown: list[str] = []
+    for name in rest:
+        left -= count_tokens(name) + 1
+        if left < 0:
+            break
+        shown.append(name)
+    hidden = len(rest) - len(shown)
+    more = f"- also: {', '.join(shown)}" if shown else "-"
+    if hidden:
+        more += f" … and {hidden} more columns, not shown (see {'df' if alone else table.name}.columns)"
+    return "\n".join([head, *described, more])
+
+
+def column_line(column: ColumnProfile) -> str:
+    """`'Weight (kg)': number, 3.1 to 31.5, 1 missing`"""
+    parts = [column.kind]
+    values = ", ".join(map(repr, column.values))
+    if column.kind in ("number", "date") and column.minimum is not None:
+        parts.append(f"{column.minimum} to {column.maximum}")
+    elif column.values and column.distinct <= len(column.values):
+        parts.append(f"one of {values}" if column.distinct > 1 else f"always {values}")
+    elif column.values:
+        parts.append(f"e.g. {values}")
+    if column.kind == "text" and column.values and all(_AMOUNT.match(v) for v in column.values):
+        parts.append("text: convert to number first")
+    if column.missing:
+        parts.append(f"{column.missing} missing")
+    return f"{column.name!r}: {', '.join(parts)}"
+
+
+def _relevance(column: ColumnProfile, question: str) -> int:
+    """How many of the question's words stand in the column's name or values (by their first letters)."""
+    asked = {_stem(word) for word in _words(question)}
+    named = {_stem(word) for word in _words(column.name)}
+    valued = {_stem(word) for value in column.values for word in _words(value)}
+    return 2 * len(asked & named) + len(asked & valued)
+
+
+def _words(text: str) -> list[str]:
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", text)
+    return [word.casefold() for word in re.findall(r"\w+", spaced) if len(word) > 2]
+
+
+def _stem(word: str) -> str:
+    return word[:5]
+
+
+# What the sandbox said
+
+
+def observation(
+    execution: Execution,
+    step: int,
+    tables: Sequence[TableProfile],
+    *,
+    last: bool,
+    budget: int,
+    count_tokens: CountTokens,
+) -> str:
+    """The record of one real execution, as the model sees it, in at most about `budget` tokens."""
+    if execution.error:
+        text = f"{EXEC_MARK} Step {step} failed.\n" + build_self_recovery_feedback(execution, tables)
+    else:
+        output = clip(execution.stdout.rstrip(), budget, count_tokens)
+        text = f"{EXEC_MARK} Output of step {step}:\n{output}" if output else (
+            f"{EXEC_MARK} Step {step} printed nothing." + ("" if last else " Print the value.")
+        )
+        if execution.figures:
+            text += f"\n({len(execution.figures)} chart{'s' * (len(execution.figures) > 1)} drawn)"
+    return text + ("\nNo steps are left. Reply with Answer: and Summary: now." if last else "")
+
+
+def build_self_recovery_feedback(execution: Execution, tables: Sequence[TableProfile]) -> str:
+    """Short, useful words about a failed step: the error, the failing line, the nearest real names.
+
+    Used by the live loop and by training alike. Expects `execution.error` to be set.
+    """
+    error = execution.error
+    message = clip_characters(error.message, 300)
+    lines = [f"{error.kind}: {message}" if message else error.kind]
+    if error.line:
+        lines.append(f"Failing line {error.lineno}: {clip_characters(error.line.strip(), 200)}")
+    if hint := _hint(execution, tables):
+        lines.append(hint)
+    lines.append("Reply with the corrected code.")
+    return "\n".join(lines)
+
+
+def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
+    error = execution.error
+    columns = [column.name for table in tables for column in table.columns]
+    if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
+        wrong = [name for name in re.findall(r"'([^']+)'|\"([^\"]+)\"", error.message) for name in name if name]
+        hints = [_nearest(name, columns) for name in wrong[:3] if name not in columns]
+        return " ".join(hint for hint in hints if hint)
+    if error.kind == "AttributeError" and (match := re.search(r"has no attribute '(\w+)'", error.message)):
+        near = _nearest_names(match[1], columns)
+        return f"For a column write df[{near[0]!r}]." if near else ""
+    if error.kind == "NameError" and (match := re.search(r"name '(\w+)' is not defined", error.message)):
+        return f"The tables are {', '.join(t.name for t in tables)}." if len(tables) > 1 else (
+            f"The table is `df`; {match[1]} was never assigned."
+        )
+    if error.kind == "TypeError" and re.search(r"str|object", error.message):
+        return "A column of text must be converted first, e.g. pd.to_numeric(df[c], errors='coerce')."
+    if error.kind == "ValueError" and "ambiguous" in error.message:
+        return "Put each comparison in parentheses and join them with & or |."
+    return ""
+
+
+def _nearest(name: str, columns: Sequence[str]) -> str:
+    near = _nearest_names(name, columns)
+    if not near:
+        return f"There is no column {name!r}. The columns are {', '.join(map(repr, columns[:12]))}."
+    return f"There is no column {name!r}. Use {' or '.join(map(repr, near))}."
+
+
+def _nearest_names(name: str, columns: Sequence[str]) -> list[str]:
+    """Up to two real columns that a wrong name may have meant."""
+    folded = {column: re.sub(r"\W|_", "", column.casefold()) for column in columns}
+    wanted = re.sub(r"\W|_", "", name.casefold())
+    within = [c for c, text in folded.items() if wanted and text and (wanted in text or text in wanted)]
+    close = difflib.get_close_matches(wanted, folded.values(), n=2, cutoff=0.6)
+    near = [c for text in close for c, other in folded.items() if other == text]
+    return list(dict.fromkeys([*sorted(within, key=len), *near]))[:2]
+
+
+# Why an answer is not accepted yet
+
+NOTHING_RAN = (
+    "Nothing has been run, so nothing supports this answer. "
+    "Reply with a ```python block that prints the answer."
+)
+LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
+NO_STEPS_LEFT = "No steps are left. Reply with Answer: and Summary: from the real output above."
+NEITHER = "Reply with either one ```python block, or Answer: and Summary:."
+SAME_CODE = (
+    "This is the code that just failed, and it was not run again. Change the failing line: "
+    "look at the column names and types above."
+)
+
+
+def not_in_output(answer: str, stated: bool) -> str:
+    """The answer's value is missing from real output; `stated`: it stands there, but only as the code's own words."""
+    shown = clip_characters(answer, 120)
+    if stated:
+        return (
+            f"`{shown}` is text that the code itself wrote, not a value computed from the data. "
+            "Reply with code that computes and prints the value."
+        )
+    return (
+        f"`{shown}` is not in the output. Answer with the value exactly as printed, "
+        "or reply with code that prints the value which answers the question."
+    )
+
+
+# Fitting text into a budget
+
+
+def clip(text: str, budget: int, count_tokens: CountTokens) -> str:
+    """The text, or its beginning and end with a note of how much of the middle is left out."""
+    if count_tokens(text) <= budget:
+        return text
+    keep = len(text)
+    while keep > 40 and count_tokens(text[:keep]) > budget:
+        keep = int(keep * 0.8)
+    return clip_characters(text, keep)
+
+
+def clip_characters(text: str, limit: int) -> str:
+    """At most about `limit` characters of the text, the middle cut."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit // 3
+    gap = "\n" if "\n" in text else " "
+    note = f"[… {len(text) - head - tail:,} characters left out …]"
+    return f"{text[:head]}{gap}{note}{gap}{text[-tail:]}"

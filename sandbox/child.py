@@ -1,0 +1,119 @@
+"""One session's process: forked from the warm one, locked down, then a small notebook kernel.
+
+It reads the input files, keeps the variables of the model's code from step to step, and answers
+the host's requests on its channel: `load`, `profile`, `preview`, `run`. Whatever goes wrong in
+here outside the code's own exceptions ends the process, and the host sees the channel close.
+"""
+
+import builtins
+import random
+import socket
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from sandbox import display, lockdown, profiles, steps, tables, wire, workbooks
+from sandbox.records import InputError, Limits
+
+SEED = 0
+
+
+def main(channel: socket.socket, folder: Path, limits: Limits) -> None:
+    """Locks this process down and serves `channel` until the host closes it."""
+    channel = lockdown.lock(limits, folder, channel)
+    kernel = Kernel(limits)
+    while True:
+        request = wire.receive(channel)
+        wire.send(channel, kernel.answer(request))
+
+
+class Kernel:
+    """The tables and variables of one session."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.tables: list[tables.Table] = []
+        self.output = display.BoundedText(limits.output_chars)
+        self.figures = display.Figures(limits, self.output)
+        self.module = types.ModuleType("__main__")
+        self.steps = 0
+        self._prepare()
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Returns the reply to one request of the host."""
+        match request["do"]:
+            case "load":
+                return self._load(request["files"])
+            case "profile":
+                return {"tables": [profiles.profile(table).to_json() for table in self.tables]}
+            case "preview":
+                return self._preview(request["name"], request["rows"])
+            case "run":
+                return self._run(request["code"])
+        raise ValueError(f"unknown request {request['do']!r}")
+
+    def _prepare(self) -> None:
+        # The same question has to give the same trajectory twice, whatever is sampled in it.
+        random.seed(SEED)
+        np.random.seed(SEED)
+        warnings.simplefilter("ignore")
+        display.set_options()
+        plt.show = self.figures.capture
+        builtins.input = _no_input
+        # Code that looks for its own module (dataclasses, pickle) must find its variables there.
+        sys.modules["__main__"] = self.module
+        # What was imported by now is all that the code is to find of this project.
+        sys.path[:] = [path for path in sys.path if Path(path) != Path(__file__).parents[1]]
+
+    def _load(self, names: list[str]) -> dict[str, Any]:
+        try:
+            self.tables = tables.read_all([Path(name) for name in names], self.limits)
+        except InputError as error:
+            return {"input_error": str(error)}
+        by_name = {table.name: table.frame for table in self.tables}
+        self.module.__dict__.update(tables.PREIMPORTED, pd=pd, np=np, plt=plt)
+        self.module.__dict__.update(tables=by_name, sql=self._sql, inspect_source=self._inspect)
+        self.module.__dict__.update(by_name)
+        if len(self.tables) == 1:
+            self.module.__dict__["df"] = self.tables[0].frame
+        return {}
+
+    def _preview(self, name: str, rows: int) -> dict[str, Any]:
+        by_name = {table.name: table for table in self.tables}
+        if name not in by_name:
+            return {"input_error": f"{name} is not a table; there are {', '.join(by_name)}."}
+        return profiles.preview(by_name[name], rows).to_json()
+
+    def _run(self, code: str) -> dict[str, Any]:
+        self.steps += 1
+        sys.stdout = sys.stderr = self.output
+        self.output.clear()
+        error = steps.run(code, f"<step {self.steps}>", self.module.__dict__)
+        self.figures.capture()
+        stdout, truncated = self.output.take()
+        report = {"stdout": stdout, "truncated": truncated, "figures": self.figures.take()}
+        return report | {"error": error.to_json() if error else None}
+
+    def _sql(self, query: str) -> pd.DataFrame:
+        """Returns the result of a DuckDB query over the tables and every DataFrame variable."""
+        with duckdb.connect(config={"threads": 1}) as connection:
+            for name, value in {**self.module.__dict__, **self.module.__dict__["tables"]}.items():
+                if isinstance(value, pd.DataFrame):
+                    connection.register(name, value)
+            return connection.sql(query).df()
+
+    def _inspect(self, name: str) -> str:
+        """Returns a workbook's structure as text; `name` is its file's or a table's name."""
+        sources = {table.name: table.path.name for table in self.tables}
+        return workbooks.inspect(Path(sources.get(name, name)))
+
+
+def _no_input(prompt: object = "") -> str:
+    raise EOFError("input() has nobody to ask here; the data is in df or tables")

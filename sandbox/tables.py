@@ -1,0 +1,169 @@
+"""Reads data files into tables with Python names, inside the child.
+
+Whatever a user may have uploaded is either read, with a note of what reading decided, or refused
+by an `InputError` that starts with the file's name.
+"""
+
+import builtins
+import datetime
+import json
+import keyword
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+
+from sandbox import textfiles, workbooks
+from sandbox.records import MIB, InputError, Limits
+
+PREIMPORTED = {"datetime": datetime, "math": math, "re": re}
+OWN_NAMES = {"pd", "np", "plt", "df", "tables", "sql", "inspect_source", *PREIMPORTED}
+RESERVED = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *OWN_NAMES}
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+SUFFIXES = (*textfiles.SUFFIXES, ".parquet", *workbooks.SUFFIXES, *JSON_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as read; `source` is its file's name, with the sheet of a workbook."""
+
+    name: str
+    source: str
+    path: Path
+    frame: pd.DataFrame
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A table in a file: `sheet` is "" in a file of one table."""
+
+    sheet: str
+    frame: pd.DataFrame
+    note: str = ""
+
+
+def read_all(paths: list[Path], limits: Limits) -> list[Table]:
+    """Returns the tables of all files, under Python names that differ.
+
+    Raises InputError if a file cannot be used.
+    """
+    tables: list[Table] = []
+    for path in paths:
+        for found in _read(path, limits):
+            taken = {table.name.lower() for table in tables}
+            name = _free_name(python_name(found.sheet or path.stem), taken)
+            source = f"{path.name}, sheet {found.sheet}" if found.sheet else path.name
+            frame = _tidy(found.frame, source, limits)
+            tables.append(Table(name, source, path, frame, found.note))
+    return tables
+
+
+def python_name(text: str) -> str:
+    """Returns an identifier like `text` that hides no keyword, builtin or name of the session."""
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", text)).strip("_")
+    if not name.isidentifier():
+        name = f"table_{name}".rstrip("_")
+    return f"{name}_table" if {name, name.lower()} & RESERVED else name
+
+
+def unique_columns(names: Iterable[object]) -> list[str]:
+    """Returns the names as text without space around, made different as pandas does ("a.1")."""
+    unique: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        parts = name if isinstance(name, tuple) else (name,)
+        base = " ".join(str(part).strip() for part in parts) or "unnamed"
+        unique.append(_free_name(base, taken, join=".", first=1))
+        taken.add(unique[-1])
+    return unique
+
+
+def _free_name(name: str, taken: set[str], join: str = "_", first: int = 2) -> str:
+    free, number = name, first
+    while (free if join == "." else free.lower()) in taken:
+        free = f"{name}{join}{number}"
+        number += 1
+    return free
+
+
+def _read(path: Path, limits: Limits) -> list[Found]:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{path.name} is not of a kind that can be read ({', '.join(SUFFIXES)}).")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path.name} is empty (0 bytes): choose a file with a table in it.")
+    try:
+        return _read_suffix(path, suffix, limits)
+    except InputError:
+        raise
+    except MemoryError:
+        size = limits.memory_bytes // MIB
+        raise InputError(f"{path.name} needs more than the {size:,} MiB of memory allowed.") from None
+    except Exception as error:
+        reason = " ".join(str(error).split()).rstrip(".")[:200]
+        raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}.") from None
+
+
+def _read_suffix(path: Path, suffix: str, limits: Limits) -> list[Found]:
+    if suffix in textfiles.SUFFIXES:
+        frame, note = textfiles.read(path, limits.input_columns)
+        return [Found("", frame, note)]
+    if suffix in workbooks.SUFFIXES:
+        sheets = workbooks.read(path)
+        # A workbook of one table is called by its file's name: "Sheet1" tells nothing.
+        return [Found(name if len(sheets) > 1 else "", sheets[name]) for name in sheets]
+    if suffix in JSON_SUFFIXES:
+        return [Found("", _read_json(path))]
+    return [Found("", _read_parquet(path, limits))]
+
+
+def _read_parquet(path: Path, limits: Limits) -> pd.DataFrame:
+    with pyarrow.parquet.ParquetFile(path) as file:
+        # A small file can hold very many rows.
+        _check_shape(path.name, file.metadata.num_rows, file.metadata.num_columns, limits)
+    frame = pd.read_parquet(path)
+    return frame.reset_index(drop=all(name is None for name in frame.index.names))
+
+
+def _read_json(path: Path) -> pd.DataFrame:
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() == ".json":
+        data = json.loads(text)
+    else:
+        data = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if isinstance(data, dict):
+        lists = [value for value in data.values() if isinstance(value, list)]
+        data = lists[0] if len(lists) == 1 and len(data) > 1 else data
+    if isinstance(data, list) and data and not all(isinstance(row, dict) for row in data):
+        raise InputError(f"{path.name} holds no table: a list of objects is expected.")
+    return pd.DataFrame(data)
+
+
+def _tidy(frame: pd.DataFrame, source: str, limits: Limits) -> pd.DataFrame:
+    _check_shape(source, len(frame), len(frame.columns), limits)
+    if not len(frame.columns):
+        raise InputError(f"{source} holds no columns: choose a file with a table in it.")
+    if not len(frame):
+        raise InputError(f"{source} has a header but no rows: choose a file with data in it.")
+    frame.columns = unique_columns(frame.columns)
+    for number, dtype in enumerate(frame.dtypes):
+        if isinstance(dtype, pd.CategoricalDtype):
+            plain = pd.Series(np.asarray(frame.iloc[:, number]), index=frame.index)
+            frame.isetitem(number, plain)
+    return frame
+
+
+def _check_shape(source: str, rows: int, columns: int, limits: Limits) -> None:
+    for count, most, what in (
+        (rows, limits.input_rows, "rows"),
+        (columns, limits.input_columns, "columns"),
+    ):
+        if count > most:
+            raise InputError(f"{source} has {count:,} {what}; at most {most:,} can be read.")

@@ -1,0 +1,203 @@
+"""The host's side of the warm process: starts it, has it fork children, ends them.
+
+There is one warm process for the whole app. It is started on first use, or ahead of it by
+`sandbox.warm()`, and again whenever it is found dead.
+"""
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import wire
+from sandbox.records import Limits, SandboxError
+
+START_SECONDS = 120.0
+REPLY_SECONDS = 30.0
+ROOT = Path(__file__).parents[1]
+BOOT = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from sandbox.zygote import main; main()"
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a child ended: its exit status, or minus a signal's number, and its CPU seconds."""
+
+    status: int
+    cpu_seconds: float
+
+
+class WarmProcess:
+    """A started warm process; `folder` is where its home and its children's folders are."""
+
+    def __init__(self) -> None:
+        """Starts it and waits until it is ready; raises SandboxError if that fails."""
+        self.folder = Path(tempfile.mkdtemp(prefix="datasense-"))
+        self._lock = threading.Lock()
+        self._control, theirs = socket.socketpair()
+        try:
+            self._process = _spawn(theirs, self.folder)
+            self._check_ready()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def fork(self, folder: Path, limits: Limits) -> "Child":
+        """Returns a new locked-down child that works in `folder`; raises SandboxError."""
+        ours, theirs = socket.socketpair()
+        request = {"folder": str(folder), "limits": limits.to_json()}
+        try:
+            pid = self._ask(request, theirs)["pid"]
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return Child(pid, ours, self)
+
+    def reap(self, pid: int) -> Exit:
+        """Takes a killed or ended child off the process table; raises SandboxError."""
+        reply = self._ask({"pid": pid})
+        return Exit(reply["exit"], reply["cpu"])
+
+    def close(self) -> None:
+        """Kills it, with every child that it forked, and removes its folder."""
+        self._control.close()
+        if hasattr(self, "_process"):
+            self._process.kill()
+            self._process.wait()
+            self._process.stderr.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _ask(self, request: dict, passed: socket.socket | None = None) -> dict:
+        with self._lock:
+            try:
+                wire.send(self._control, request, REPLY_SECONDS)
+                if passed:
+                    socket.send_fds(self._control, [b"+"], [passed.fileno()])
+                reply = wire.receive(self._control, REPLY_SECONDS)
+            except (wire.WireError, OSError) as error:
+                # What answers late would be taken for the answer to the next question.
+                self._process.kill()
+                raise SandboxError(f"The sandbox's warm process died: {error}.") from None
+        if "error" in reply:
+            raise SandboxError(f"The sandbox's warm process failed: {reply['error']}.")
+        return reply
+
+    def _check_ready(self) -> None:
+        try:
+            threads = wire.receive(self._control, START_SECONDS)["threads"]
+        except (wire.WireError, TimeoutError) as error:
+            self._process.kill()
+            lines = self._process.stderr.read().decode("utf-8", "replace").split("\n")
+            reason = next((line for line in reversed(lines) if line.strip()), error)
+            raise SandboxError(f"The sandbox cannot start: {reason}.") from None
+        if threads != 1:
+            raise SandboxError(f"The sandbox cannot start: its warm process has {threads} threads.")
+
+
+def _spawn(control: socket.socket, folder: Path) -> subprocess.Popen:
+    """Starts the program in a thread that lives as long as it does.
+
+    The kernel sends the parent-death signal when the thread that started a process ends, and the
+    caller's may be a short-lived one of a pool.
+    """
+    started: Future[subprocess.Popen] = Future()
+
+    def keep() -> None:
+        try:
+            process = subprocess.Popen(
+                # -P and -s keep the current and the user's folder off the path. -I would also
+                # ignore PYTHONHASHSEED, without which sets print in another order every time.
+                [sys.executable, "-P", "-s", "-c", BOOT],
+                stdin=control,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env=_environment(folder),
+                start_new_session=True,
+            )
+        except BaseException as error:
+            started.set_exception(SandboxError(f"The sandbox cannot start: {error}."))
+            return
+        started.set_result(process)
+        process.wait()
+
+    threading.Thread(target=keep, name="sandbox-warm-process", daemon=True).start()
+    return started.result()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Returns all that the program sees of the environment; nothing of the app's own."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": str(folder),
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": str(folder),
+        "PYTHONHASHSEED": "0",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }
+
+
+@dataclass(frozen=True)
+class Child:
+    """A forked child: its process number, which is its group's, and the host's channel end."""
+
+    pid: int
+    channel: socket.socket
+    parent: WarmProcess
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Tells whether it ends by itself within `seconds`."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return True
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        try:
+            return bool(poll.poll(seconds * 1000))
+        finally:
+            os.close(descriptor)
+
+    def kill(self) -> None:
+        """Kills its process group and wakes who waits for its answer. Not to be used once reaped.
+
+        Its number is its own until then: the warm process reaps on request only. When the warm
+        process is dead, the kernel has killed its children.
+        """
+        with suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RDWR)
+        if not self.parent.alive:
+            return
+        for kill in (os.killpg, os.kill):
+            # Right after the fork it is not yet the leader of a group.
+            with suppress(ProcessLookupError):
+                kill(self.pid, signal.SIGKILL)
+
+    def reap(self) -> Exit | None:
+        """Closes the channel and returns how it ended, None if its parent cannot tell."""
+        self.channel.close()
+        try:
+            return self.parent.reap(self.pid)
+        except SandboxError:
+            return None
