@@ -31,7 +31,7 @@ def main(channel: socket.socket, folder: Path, limits: Limits) -> None:
     kernel = Kernel(limits)
     while True:
         request = wire.receive(channel)
-        wire.send(channel, kernel.answer(request))
+        wire.send(channel, kernel.answer(request) | {"number": request["number"]})
 
 
 class Kernel:
@@ -65,7 +65,8 @@ class Kernel:
         np.random.seed(SEED)
         warnings.simplefilter("ignore")
         display.set_options()
-        plt.show = self.figures.capture
+        # A plain function, since pyplot sets attributes on it.
+        plt.show = lambda *_, **__: self.figures.capture()
         builtins.input = _no_input
         # Code that looks for its own module (dataclasses, pickle) must find its variables there.
         sys.modules["__main__"] = self.module

@@ -114,8 +114,8 @@ class Figures:
         self.output = output
         self.images: list[str] = []
 
-    def capture(self, *_: object, **__: object) -> None:
-        """Takes and closes all open figures; stands in for `plt.show`, whose arguments it has."""
+    def capture(self) -> None:
+        """Takes and closes all open figures."""
         for number in plt.get_fignums():
             if len(self.images) < self.limits.figures:
                 self._add(plt.figure(number))

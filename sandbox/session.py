@@ -6,6 +6,9 @@ next one finds a new process with the tables loaded again.
 """
 
 import atexit
+import builtins
+import dataclasses
+import itertools
 import os
 import shutil
 import signal
@@ -14,14 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import wire
+from sandbox import inputs, wire
+from sandbox.processes import Child, Exit, WarmProcess
 from sandbox.records import (
-    MIB,
     Execution,
     ExecutionError,
     InputError,
@@ -30,16 +32,19 @@ from sandbox.records import (
     SandboxError,
     TableProfile,
 )
-from sandbox.warm import Child, Exit, WarmProcess
 
-NAME_BYTES = 120
 MAX_FILES = 100
+# What the note in the middle of cut output may add to it.
+NOTE_CHARS = 100
 # A process that closes its channel is mostly about to end, and then its status tells why.
 GRACE_SECONDS = 0.5
+NO_REPORT = "The step gave no report."
+STOPPED = "This session was stopped."
 LOST = "Python was restarted; variables from earlier steps are gone."
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _warm: WarmProcess | None = None
+_root: Path | None = None
 _sessions: set["Session"] = set()
 
 
@@ -49,14 +54,16 @@ def warm() -> None:
 
 
 def shutdown() -> None:
-    """Closes all sessions and the warm process."""
-    global _warm
+    """Closes all sessions and the warm process and removes their folders."""
+    global _warm, _root
     for session in list(_sessions):
         session.close()
     with _lock:
         if _warm is not None:
             _warm.close()
-        _warm = None
+        if _root is not None:
+            shutil.rmtree(_root, ignore_errors=True)
+        _warm = _root = None
 
 
 atexit.register(shutdown)
@@ -71,8 +78,16 @@ def _warm_process() -> WarmProcess:
             _warm.close()
             _warm = None
         if _warm is None:
-            _warm = WarmProcess()
+            _warm = WarmProcess(home=_new_folder("home-"))
         return _warm
+
+
+def _new_folder(prefix: str) -> Path:
+    global _root
+    with _lock:
+        if _root is None:
+            _root = Path(tempfile.mkdtemp(prefix="datasense-"))
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=_root))
 
 
 def open(
@@ -90,68 +105,45 @@ def open(
     Raises InputError if a file cannot be used, SandboxError if this machine cannot run it.
     """
     shown = names if names is not None else [Path(path).name for path in files]
-    inputs = {}
-    for path, name in zip(files, shown, strict=True):
-        inputs[safe_name(name, taken=inputs)] = Path(path)
-    for name, path in inputs.items():
-        _check_input(name, path, limits)
-    session = Session(inputs, limits)
-    try:
-        session.start()
-    except BaseException:
-        session.close()
-        raise
-    return session
-
-
-def safe_name(name: str, taken: Sequence[str] | dict = ()) -> str:
-    """Returns a plain file name like `name`, not in `taken`, whose suffix is kept."""
-    name = name.replace("\\", "/").rpartition("/")[2]
-    name = "".join(c for c in name if not unicodedata.category(c).startswith("C")).strip(" .")
-    stem, dot, suffix = name.rpartition(".")
-    if not dot or len(suffix) > 10:
-        stem, suffix = name, ""
-    stem = stem.encode()[:NAME_BYTES].decode(errors="ignore").strip(" .") or "file"
-    end = f".{suffix}" if suffix else ""
-    lower = {other.lower() for other in taken}
-    free, number = stem + end, 2
-    while free.lower() in lower:
-        free = f"{stem}_{number}{end}"
-        number += 1
-    return free
-
-
-def _check_input(name: str, path: Path, limits: Limits) -> None:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        raise InputError(f"{name} does not exist: check the path.") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"{name} is not a file: give the path of a data file.")
-    if found.st_size > limits.input_bytes:
-        size, most = found.st_size / MIB, limits.input_bytes / MIB
-        raise InputError(f"{name} is too large: {size:,.0f} MiB, at most {most:,.0f} MiB.")
+    return Session(inputs.check(files, shown, limits), limits)
 
 
 class _Ended(Exception):
-    """The child did not answer; `args` are the kind and the message of the ExecutionError."""
+    """The child ended without an answer; `kind` is that of the ExecutionError."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(kind, why)
+        self.kind = kind
+        self.why = why
+
+    @property
+    def error(self) -> ExecutionError:
+        lost = "" if self.kind == "Stopped" else f" {LOST}"
+        return ExecutionError(self.kind, self.why + lost)
 
 
 class Session:
     """One folder and one child process at a time. Made by `sandbox.open`; a context manager."""
 
-    def __init__(self, inputs: dict[str, Path], limits: Limits) -> None:
+    def __init__(self, files: dict[str, Path], limits: Limits) -> None:
+        """Starts with `files`, paths by safe names; raises what `sandbox.open` does."""
         self.limits = limits
-        self._inputs = inputs
-        self._folder = Path(tempfile.mkdtemp(prefix="session-", dir=_warm_process().folder))
+        self._inputs = files
+        self._folder = _new_folder("session-")
         self._child: Child | None = None
         self._stopped = False
         self._profile: list[TableProfile] | None = None
+        self._numbers = itertools.count(1)
         # The first is held while a step runs, the second only while the child is exchanged or
         # killed, so that `interrupt` need not wait for the step.
         self._busy = threading.RLock()
         self._exchange = threading.Lock()
         _sessions.add(self)
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> "Session":
         return self
@@ -189,53 +181,54 @@ class Session:
             raise SandboxError(f"The table {name} cannot be shown: {error}.") from None
 
     def run(self, code: str, timeout: float | None = None) -> Execution:
-        """Runs one step and returns what came of it; never raises for what the code does.
+        """Runs one step and returns what came of it, whatever the code does.
 
         Args:
             code: Python source, which sees the variables of the steps before.
             timeout: Wall seconds it may take, by default `limits.wall_seconds`.
+
+        Raises SandboxError if no process can be had to run it in.
         """
         seconds = self.limits.wall_seconds if timeout is None else timeout
         with self._busy:
-            before, started = self._files(), time.monotonic()
             try:
-                self.start()
-                before, started = self._files(), time.monotonic()
-                reply = self._ask({"do": "run", "code": code}, seconds)
-                found = Execution.from_json(reply | {"code": code})
-            except _Ended as ended:
-                found = Execution(code, error=ExecutionError(*ended.args))
+                self._start()
             except InputError as error:
-                found = Execution(code, error=ExecutionError("Crashed", str(error)))
-            except ValueError:
-                self._end()
-                message = f"The step's report is not one. {LOST}"
-                found = Execution(code, error=ExecutionError("Crashed", message))
-            files = self._files()
-            return Execution(
-                code=code,
-                stdout=found.stdout,
-                error=found.error,
-                figures=found.figures[: self.limits.figures],
-                files=tuple(sorted(name for name in files if files[name] != before.get(name))),
-                seconds=time.monotonic() - started,
-                truncated=found.truncated,
-            )
+                return Execution(code, error=ExecutionError("Crashed", str(error)))
+            except _Ended as ended:
+                return Execution(code, error=ended.error)
+            before, started = self._files(), time.monotonic()
+            report = self._step(code, seconds)
+            seconds, files = time.monotonic() - started, self._files()
+            changed = tuple(sorted(name for name in files if files[name] != before.get(name)))
+            return dataclasses.replace(report, files=changed, seconds=seconds)
+
+    def _step(self, code: str, seconds: float) -> Execution:
+        try:
+            reply = self._ask({"do": "run", "code": code}, seconds)
+            report = Execution.from_json(reply | {"code": code})
+        except _Ended as ended:
+            return Execution(code, error=ended.error)
+        except ValueError:
+            self._end()
+            return Execution(code, error=_Ended("Crashed", NO_REPORT).error)
+        longest = self.limits.output_chars + NOTE_CHARS
+        figures = report.figures[: self.limits.figures]
+        return dataclasses.replace(report, stdout=report.stdout[:longest], figures=figures)
 
     def read_file(self, name: str) -> bytes:
-        """Returns a file that code wrote; raises InputError if it is not a plain one of fair size."""
+        """Returns a file that code wrote; raises InputError if it is not plain or too large."""
         if name != Path(name).name:
             raise InputError(f"{name} is not the name of a file in the session's folder.")
         try:
-            descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with builtins.open(self._folder / name, "rb", opener=_open_no_link) as file:
+                found = os.fstat(file.fileno())
+                content = file.read(self.limits.file_bytes + 1)
         except (OSError, ValueError):
-            raise InputError(f"{name} cannot be opened in the session's folder.") from None
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            # A hard link may be to a file that the code itself cannot read.
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-                raise InputError(f"{name} is not a plain file.")
-            content = file.read(self.limits.file_bytes + 1)
+            raise InputError(f"{name} cannot be read in the session's folder.") from None
+        # A hard link may be to a file that the code itself cannot read.
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise InputError(f"{name} is not a plain file.")
         if len(content) > self.limits.file_bytes:
             raise InputError(f"{name} is too large: more than {self.limits.file_bytes:,} bytes.")
         return content
@@ -255,85 +248,82 @@ class Session:
             shutil.rmtree(self._folder, ignore_errors=True)
         _sessions.discard(self)
 
-    def start(self) -> None:
+    def _start(self) -> None:
         """Sees to it that there is a child with the tables loaded.
 
         Raises InputError if a file cannot be used, SandboxError if there can be no child.
         """
-        with self._busy:
-            if self._child is not None:
-                return
-            self._copy_inputs()
+        if self._stopped:
+            raise _Ended("Stopped", STOPPED)
+        if self._child is not None:
+            return
+        self._folder.mkdir(exist_ok=True)
+        inputs.copy(self._inputs, self._folder)
+        try:
             child = _warm_process().fork(self._folder, self.limits)
-            with self._exchange:
-                self._child = child
-                if self._stopped:
-                    child.kill()
-            try:
-                reply = self._ask({"do": "load", "files": [*self._inputs]}, self.limits.load_seconds)
-            except _Ended as ended:
-                if self._stopped:
-                    raise
-                which = ", ".join(self._inputs) or "The session"
-                raise InputError(f"{which} cannot be read: {ended.args[1]}") from None
-            _raise_input_error(reply)
-
-    def _copy_inputs(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for name, path in self._inputs.items():
-            target = self._folder / name
-            # Code may have left anything under this name, a link to elsewhere too.
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target, ignore_errors=True)
-            target.unlink(missing_ok=True)
-            try:
-                with path.open("rb") as source, target.open("xb") as copy:
-                    shutil.copyfileobj(source, copy, MIB)
-            except OSError as error:
-                raise InputError(f"{name} cannot be copied: {error.strerror}.") from None
+        except SandboxError:
+            # It may have died just now, and is replaced.
+            child = _warm_process().fork(self._folder, self.limits)
+        with self._exchange:
+            self._child = child
+        try:
+            load = {"do": "load", "files": [*self._inputs]}
+            _raise_input_error(self._ask(load, self.limits.load_seconds))
+        except _Ended as ended:
+            if ended.kind == "Stopped":
+                raise
+            which = ", ".join(self._inputs) or "The session"
+            raise InputError(f"{which} cannot be read: {ended.why}") from None
+        except InputError:
+            self._end()
+            raise
 
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._busy:
             try:
-                self.start()
+                self._start()
                 reply = self._ask(request, self.limits.load_seconds)
             except _Ended as ended:
-                raise SandboxError(ended.args[1]) from None
+                raise SandboxError(ended.why) from None
             _raise_input_error(reply)
             return reply
 
     def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         if self._stopped or self._child is None:
-            raise _Ended("Stopped", "This session was stopped.")
-        channel = self._child.channel
+            raise _Ended("Stopped", STOPPED)
+        channel, number = self._child.channel, next(self._numbers)
         try:
-            wire.send(channel, request, seconds)
-            return wire.receive(channel, seconds)
+            wire.send(channel, request | {"number": number}, seconds)
+            reply = wire.receive(channel, seconds)
+            # A frame that code sent early would shift every later answer by one.
+            if reply.get("number") != number:
+                raise wire.WireError("the frame is not the answer to this request")
+            return reply
         except TimeoutError:
             self._end()
-            raise _Ended("Timeout", f"No end after {seconds:g} s. {LOST}") from None
-        except wire.WireError as error:
+            raise _Ended("Timeout", f"No end after {seconds:g} s.") from None
+        except wire.WireError:
             ended = self._child.ended(GRACE_SECONDS)
             exit = self._end()
             if self._stopped:
-                raise _Ended("Stopped", "This session was stopped.") from None
-            kind, why = self._cause(exit) if ended else ("Crashed", f"No report: {error}.")
-            raise _Ended(kind, f"{why} {LOST}") from None
+                raise _Ended("Stopped", STOPPED) from None
+            raise (self._cause(exit) if ended else _Ended("Crashed", NO_REPORT)) from None
         except BaseException:
             # Its answer, coming later, would be taken for that to the next request.
             self._end()
             raise
 
-    def _cause(self, exit: Exit | None) -> tuple[str, str]:
+    def _cause(self, exit: Exit | None) -> _Ended:
         if exit is None:
-            return "Crashed", "The sandbox's warm process died."
+            return _Ended("Crashed", "The sandbox's warm process died.")
         if exit.status == -signal.SIGKILL:
             if exit.cpu_seconds >= self.limits.cpu_seconds - 1:
-                return "Timeout", f"All {self.limits.cpu_seconds} s of processor time are used up."
-            return "MemoryLimit", "The machine ran out of memory."
+                most = self.limits.cpu_seconds
+                return _Ended("Timeout", f"All {most} s of processor time are used up.")
+            return _Ended("MemoryLimit", "The machine ran out of memory.")
         if exit.status < 0:
-            return "Crashed", f"Python was ended by {signal.Signals(-exit.status).name}."
-        return "Crashed", f"Python ended itself with exit status {exit.status}."
+            return _Ended("Crashed", f"Python was ended by {signal.Signals(-exit.status).name}.")
+        return _Ended("Crashed", f"Python ended itself with exit status {exit.status}.")
 
     def _end(self) -> Exit | None:
         with self._exchange:
@@ -358,6 +348,11 @@ class Session:
         except OSError:
             pass
         return files
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    # Without waiting for a writer, if it is a pipe.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _raise_input_error(reply: dict[str, Any]) -> None:

@@ -67,7 +67,9 @@ def read_all(paths: list[Path], limits: Limits) -> list[Table]:
 
 def python_name(text: str) -> str:
     """Returns an identifier like `text` that hides no keyword, builtin or name of the session."""
-    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", text)).strip("_")
+    plain = unicodedata.normalize("NFKC", text)
+    name = "".join(char if f"a{char}".isidentifier() else "_" for char in plain)
+    name = re.sub("__+", "_", name).strip("_")
     if not name.isidentifier():
         name = f"table_{name}".rstrip("_")
     return f"{name}_table" if {name, name.lower()} & RESERVED else name
@@ -104,8 +106,8 @@ def _read(path: Path, limits: Limits) -> list[Found]:
     except InputError:
         raise
     except MemoryError:
-        size = limits.memory_bytes // MIB
-        raise InputError(f"{path.name} needs more than the {size:,} MiB of memory allowed.") from None
+        most = limits.memory_bytes // MIB
+        raise InputError(f"{path.name} needs more than {most:,} MiB of memory.") from None
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".")[:200]
         raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}.") from None

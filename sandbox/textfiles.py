@@ -3,6 +3,7 @@
 import codecs
 import csv
 import itertools
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -26,6 +27,7 @@ MAGIC = {
 }
 # On the few odd bytes of a table of names a free guess is often some rare code page.
 CODE_PAGES = ["cp1252", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr"]
+ODD_WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
 POINT_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 COMMA_NUMBER = r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"
@@ -66,9 +68,7 @@ def _encoding(path: Path, head: bytes) -> str:
         return "utf-16"
     kind = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), "")
     if kind or b"\0" in head:
-        raise InputError(
-            f"{path.name} is not a text file: it looks like {kind or 'binary data'}."
-        )
+        raise InputError(f"{path.name} is not a text file: it looks like {kind or 'binary data'}.")
     return "utf-8" if _is_utf8(path) else _code_page(path)
 
 
@@ -85,19 +85,29 @@ def _is_utf8(path: Path) -> bool:
 
 
 def _code_page(path: Path) -> str:
-    # Imported here: few files need it, and it is not part of the warm process.
-    from charset_normalizer import from_bytes
-
     with path.open("rb") as file:
         odd = b"".join(itertools.islice((line for line in file if not line.isascii()), 200))
-    best = from_bytes(odd, cp_isolation=CODE_PAGES).best()
-    encoding = best.encoding if best else "cp1252"
+    encoding = "cp1252" if _is_western(odd) else _guessed(odd)
     try:
         path.read_bytes().decode(encoding)
     except UnicodeDecodeError:
         # It has a character for every byte.
         return "latin-1"
     return encoding
+
+
+def _is_western(odd: bytes) -> bool:
+    # "Müller" has one odd letter among plain ones; a Russian or Chinese word has no plain ones.
+    words = b"".join(ODD_WORD.findall(odd))
+    return sum(byte >= 0x80 for byte in words) < len(words) / 2
+
+
+def _guessed(odd: bytes) -> str:
+    # Imported here: few files need it, and it is not part of the warm process.
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(odd, cp_isolation=CODE_PAGES).best()
+    return best.encoding if best else "cp1252"
 
 
 def _delimiter(lines: list[str], usual: str) -> str:

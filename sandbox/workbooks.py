@@ -39,7 +39,10 @@ def inspect(path: Path) -> str:
 
 
 def _inspect_sheet(sheet) -> str:
-    lines = [f"sheet {sheet.name!r}: {sheet.total_height} rows, {sheet.total_width} columns"]
+    if sheet.end is None:
+        return f"sheet {sheet.name!r}: empty"
+    last_row, last_column = sheet.end
+    lines = [f"sheet {sheet.name!r}: {last_row + 1} rows, {last_column + 1} columns"]
     rows = sheet.to_python(skip_empty_area=False, nrows=HEAD_ROWS)
     lines += [f"  row {number}: {row}" for number, row in enumerate(rows, start=1)]
     merged = [f"{_cell(*first)}:{_cell(*last)}" for first, last in sheet.merged_cell_ranges or []]

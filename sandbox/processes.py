@@ -1,4 +1,4 @@
-"""The host's side of the warm process: starts it, has it fork children, ends them.
+"""The host's side of the warm process and its children: starts, forks, kills and reaps them.
 
 There is one warm process for the whole app. It is started on first use, or ahead of it by
 `sandbox.warm()`, and again whenever it is found dead.
@@ -6,12 +6,10 @@ There is one warm process for the whole app. It is started on first use, or ahea
 
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
@@ -36,21 +34,19 @@ class Exit:
 
 
 class WarmProcess:
-    """A started warm process; `folder` is where its home and its children's folders are."""
+    """A started warm process, ready to fork."""
 
-    def __init__(self) -> None:
-        """Starts it and waits until it is ready; raises SandboxError if that fails."""
-        self.folder = Path(tempfile.mkdtemp(prefix="datasense-"))
+    def __init__(self, home: Path) -> None:
+        """Starts it with the folder `home` to itself; raises SandboxError if that fails."""
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = _spawn(theirs, home)
         try:
-            self._process = _spawn(theirs, self.folder)
             self._check_ready()
         except BaseException:
             self.close()
             raise
-        finally:
-            theirs.close()
 
     @property
     def alive(self) -> bool:
@@ -67,7 +63,7 @@ class WarmProcess:
             raise
         finally:
             theirs.close()
-        return Child(pid, ours, self)
+        return Child(pid, os.pidfd_open(pid), ours, self)
 
     def reap(self, pid: int) -> Exit:
         """Takes a killed or ended child off the process table; raises SandboxError."""
@@ -75,13 +71,11 @@ class WarmProcess:
         return Exit(reply["exit"], reply["cpu"])
 
     def close(self) -> None:
-        """Kills it, with every child that it forked, and removes its folder."""
+        """Kills it; the kernel then kills every child that it forked."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stderr.close()
         self._control.close()
-        if hasattr(self, "_process"):
-            self._process.kill()
-            self._process.wait()
-            self._process.stderr.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _ask(self, request: dict, passed: socket.socket | None = None) -> dict:
         with self._lock:
@@ -93,6 +87,7 @@ class WarmProcess:
             except (wire.WireError, OSError) as error:
                 # What answers late would be taken for the answer to the next question.
                 self._process.kill()
+                self._process.wait()
                 raise SandboxError(f"The sandbox's warm process died: {error}.") from None
         if "error" in reply:
             raise SandboxError(f"The sandbox's warm process failed: {reply['error']}.")
@@ -160,43 +155,38 @@ def _environment(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Child:
-    """A forked child: its process number, which is its group's, and the host's channel end."""
+    """A forked child: its number, which is its group's too, and the host's end of its channel.
+
+    The number is its own until it is reaped, which the warm process does on request only; the
+    descriptor `handle` (a pidfd) means this process and no other for ever.
+    """
 
     pid: int
+    handle: int
     channel: socket.socket
     parent: WarmProcess
 
     def ended(self, seconds: float = 0.0) -> bool:
         """Tells whether it ends by itself within `seconds`."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return True
         poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        try:
-            return bool(poll.poll(seconds * 1000))
-        finally:
-            os.close(descriptor)
+        poll.register(self.handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def kill(self) -> None:
-        """Kills its process group and wakes who waits for its answer. Not to be used once reaped.
-
-        Its number is its own until then: the warm process reaps on request only. When the warm
-        process is dead, the kernel has killed its children.
-        """
+        """Kills its process group and wakes who waits for its answer; not for a reaped one."""
         with suppress(OSError):
             self.channel.shutdown(socket.SHUT_RDWR)
-        if not self.parent.alive:
-            return
-        for kill in (os.killpg, os.kill):
-            # Right after the fork it is not yet the leader of a group.
-            with suppress(ProcessLookupError):
-                kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        # Without the warm process its number may be another's already.
+        with suppress(ProcessLookupError):
+            if self.parent.alive:
+                os.killpg(self.pid, signal.SIGKILL)
 
     def reap(self) -> Exit | None:
         """Closes the channel and returns how it ended, None if its parent cannot tell."""
         self.channel.close()
+        os.close(self.handle)
         try:
             return self.parent.reap(self.pid)
         except SandboxError:
