@@ -17,19 +17,21 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.models.base import HEARTBEAT_SECONDS, Message, ModelError, Usage, until_stop
 
 if TYPE_CHECKING:
     import xllamacpp
 
-# A prompt is computed in batches of this many tokens; a cancelled one ends with the batch it is in.
+# A prompt is computed in batches of this many tokens, and a cancelled one ends with its batch. On 2 cores,
+# 64 tokens of the 1.5B take 0.7 to 1 s; larger batches gain no speed there, smaller ones lose some.
 PROMPT_BATCH_TOKENS = 64
-# Memory for prompts of conversations that had to leave their slot to another.
+# Memory for the prompts of conversations that had to leave their slot to another.
 PROMPT_CACHE_MIB = 1024
 
 
@@ -63,17 +65,16 @@ def load(
     except ImportError as error:
         raise ModelError(f"{name} needs llama.cpp ({error}): run pip install xllamacpp.") from error
     folder = tempfile.TemporaryDirectory(prefix="datasense-")
-    front = _Front(Path(folder.name) / "llama.sock", secrets.token_urlsafe(32))
-    params = _params(xllamacpp, weights, context_tokens, slots, adapter)
-    params.hostnames, params.api_keys = [str(front.socket)], [front.key]
+    front = _Front(Path(folder.name, "llama.sock"), secrets.token_urlsafe(32))
+    params = _params(weights, adapter, context_tokens, slots, front)
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
         folder.cleanup()
         files = f"{weights} with the adapter {adapter}" if adapter else str(weights)
         raise ModelError(
-            f"llama.cpp cannot load {files}: it is damaged, of a kind that llama.cpp does not know, "
-            "or needs more memory than is free; delete the file to fetch it again."
+            f"llama.cpp cannot load {files}: it is damaged or of an unknown kind, or the memory is full; "
+            "free memory, or delete the file to have it fetched again."
         ) from error
     return LlamaCpp(server, front, folder, name, digest, context_tokens, slots)
 
@@ -100,29 +101,45 @@ class LlamaCpp:
         self._folder = folder
         self._slots = slots
         self._closed = threading.Event()
-        self._lock = threading.Lock()
+        self._usage_lock = threading.Lock()
 
     def count_tokens(self, text: str) -> int:
         return len(self._front.post("/tokenize", {"content": text})["tokens"])
 
-    def generate(self, conversations: Sequence[Sequence[Message]], *, seed: int = 0, **options: Any) -> list[str]:
-        """One reply each, `slots` at a time; takes the protocol's keywords."""
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int = 512,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> list[str]:
         cancelled = threading.Event()
 
-        def reply(i: int) -> str:
-            return "".join(self._pieces(conversations[i], cancelled, seed=seed + i, **options))
+        def reply(row: int) -> str:
+            request = _request(conversations[row], max_new_tokens, temperature, stop, seed + row)
+            return "".join(until_stop(self._pieces(request, cancelled), stop))
 
         with ThreadPoolExecutor(self._slots) as pool:
             try:
                 return list(pool.map(reply, range(len(conversations))))
             finally:
-                cancelled.set()
+                cancelled.set()  # frees the slots at once where one row failed or the user interrupted
 
-    def stream(self, conversation: Sequence[Message], **options: Any) -> Generator[str]:
-        """The reply piece by piece; takes the protocol's keywords."""
+    def stream(
+        self,
+        conversation: Sequence[Message],
+        *,
+        max_new_tokens: int = 512,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Iterator[str]:
         cancelled = threading.Event()
+        request = _request(conversation, max_new_tokens, temperature, stop, seed)
         try:
-            yield from self._pieces(conversation, cancelled, **options)
+            yield from until_stop(self._pieces(request, cancelled), stop)
         finally:
             cancelled.set()
 
@@ -130,3 +147,131 @@ class LlamaCpp:
         self._closed.set()
         self._server = None
         self._folder.cleanup()
+
+    def _pieces(self, request: dict, cancelled: threading.Event) -> Iterator[str]:
+        """The text deltas of one completion, "" for heartbeats; `cancelled` ends it from any thread."""
+        chunks: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
+        threading.Thread(target=self._complete, args=(request, chunks, cancelled), daemon=True).start()
+        while not cancelled.is_set():
+            try:
+                chunk = chunks.get(timeout=HEARTBEAT_SECONDS)
+            except queue.Empty:
+                yield ""
+                continue
+            if chunk is None:
+                return
+            if "error" in chunk:
+                raise self._error(chunk["error"])
+            if "timings" in chunk:
+                self._count(chunk["timings"])
+            for choice in chunk["choices"]:
+                if text := choice["delta"].get("content"):
+                    yield text
+
+    def _complete(self, request: dict, chunks: queue.SimpleQueue, cancelled: threading.Event) -> None:
+        """Runs one completion in the calling thread; the last thing put into `chunks` is None."""
+
+        def on_chunk(chunk: dict) -> bool:
+            chunks.put(chunk)
+            return cancelled.is_set() or self._closed.is_set()
+
+        try:
+            server = self._server
+            if server is None:
+                raise ModelError(f"{self.name} was closed: load it again.")
+            server.handle_chat_completions(request, on_chunk)
+        except Exception as error:  # also what the library raises: it must reach the reader's thread
+            chunks.put({"error": {"message": str(error)}})
+        finally:
+            chunks.put(None)
+
+    def _error(self, error: dict) -> ModelError:
+        if error.get("type") == "exceed_context_size_error":
+            return ModelError(
+                f"The conversation takes {error['n_prompt_tokens']:,} tokens and {self.name} holds "
+                f"{error['n_ctx']:,}: start a new one, or ask about fewer columns."
+            )
+        return ModelError(f"{self.name} failed: {error['message']}")
+
+    def _count(self, timings: dict) -> None:
+        spent = Usage(
+            prompt_tokens=timings["prompt_n"],
+            cached_tokens=timings["cache_n"],
+            output_tokens=timings["predicted_n"],
+            prompt_seconds=timings["prompt_ms"] / 1000,
+            output_seconds=timings["predicted_ms"] / 1000,
+        )
+        with self._usage_lock:
+            self.usage += spent
+
+
+def _params(
+    weights: Path, adapter: Path | None, context_tokens: int, slots: int, front: _Front
+) -> xllamacpp.CommonParams:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.n_ctx = context_tokens * slots
+    params.n_parallel = slots
+    params.n_batch = PROMPT_BATCH_TOKENS
+    params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.fit_params = False  # it would shrink n_ctx to the free memory without a word
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = visible_cores()
+    params.hostnames, params.api_keys = [str(front.socket)], [front.key]
+    params.ui = False
+    params.verbosity = -1
+    if adapter:
+        lora = xllamacpp.CommonAdapterLoraInfo()
+        lora.path, lora.scale = str(adapter), 1.0
+        params.lora_adapters = [lora]
+    return params
+
+
+def _request(
+    conversation: Sequence[Message],
+    max_new_tokens: int,
+    temperature: float,
+    stop: Sequence[str],
+    seed: int,
+) -> dict:
+    return {
+        "messages": list(conversation),
+        "max_tokens": max_new_tokens,
+        "temperature": temperature,
+        "stop": list(stop),
+        "seed": seed,
+        "stream": True,
+        "return_progress": True,  # a chunk for every batch of the prompt: the moments to cancel at
+    }
+
+
+def visible_cores() -> int:
+    """The cores that this process may really use: its affinity and its container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such control group, or "max": no quota
+        return cores
+
+
+@dataclass(frozen=True)
+class _Front:
+    """The way to llama.cpp's own HTTP routes."""
+
+    socket: Path
+    key: str
+
+    def post(self, route: str, body: dict) -> dict:
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(str(self.socket))
+            headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+            connection.request("POST", route, json.dumps(body), headers)
+            return json.load(connection.getresponse())
+        except OSError as error:
+            raise ModelError(f"The model was closed or has failed ({error}): load it again.") from error
+        finally:
+            connection.close()
