@@ -31,7 +31,7 @@ def profile(table: Table) -> TableProfile:
     frame = table.frame
     columns = tuple(_column(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns))
     sample = _rows(frame, SAMPLE_ROWS, CELL_CHARS)
-    return TableProfile(table.name, table.source, len(frame), columns, sample, table.note)
+    return TableProfile(table.name, table.source, len(frame), columns, sample, table.note, table.load)
 
 
 def preview(table: Table, rows: int) -> Preview:

@@ -187,6 +187,7 @@ class TableProfile(Record):
         columns: Its columns, in order.
         sample: The first 3 rows as short text, "" for a missing cell.
         note: What reading decided, "semicolon-separated", or "".
+        load: A pandas expression that reads the same table outside the session, for a notebook.
     """
 
     name: str
@@ -195,6 +196,7 @@ class TableProfile(Record):
     columns: tuple[ColumnProfile, ...]
     sample: tuple[tuple[str, ...], ...] = ()
     note: str = ""
+    load: str = ""
 
 
 @dataclass(frozen=True)

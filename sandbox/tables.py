@@ -37,6 +37,7 @@ class Table:
     source: str
     path: Path
     frame: pd.DataFrame
+    load: str
     note: str = ""
 
 
@@ -46,6 +47,7 @@ class Found:
 
     sheet: str
     frame: pd.DataFrame
+    load: str
     note: str = ""
 
 
@@ -61,7 +63,7 @@ def read_all(paths: list[Path], limits: Limits) -> list[Table]:
             name = _free_name(python_name(found.sheet or path.stem), taken)
             source = f"{path.name}, sheet {found.sheet}" if found.sheet else path.name
             frame = _tidy(found.frame, source, limits)
-            tables.append(Table(name, source, path, frame, found.note))
+            tables.append(Table(name, source, path, frame, found.load, found.note))
     return tables
 
 
@@ -115,15 +117,23 @@ def _read(path: Path, limits: Limits) -> list[Found]:
 
 def _read_suffix(path: Path, suffix: str, limits: Limits) -> list[Found]:
     if suffix in textfiles.SUFFIXES:
-        frame, note = textfiles.read(path, limits.input_columns)
-        return [Found("", frame, note)]
+        frame, note, load = textfiles.read(path, limits.input_columns)
+        return [Found("", frame, load, note)]
     if suffix in workbooks.SUFFIXES:
         sheets = workbooks.read(path)
         # A workbook of one table is called by its file's name: "Sheet1" tells nothing.
-        return [Found(name if len(sheets) > 1 else "", sheets[name]) for name in sheets]
+        return [
+            Found(
+                name if len(sheets) > 1 else "",
+                sheets[name],
+                f'pd.read_excel({path.name!r}, sheet_name={name!r}, engine="calamine")',
+            )
+            for name in sheets
+        ]
     if suffix in JSON_SUFFIXES:
-        return [Found("", _read_json(path))]
-    return [Found("", _read_parquet(path, limits))]
+        lines = suffix != ".json"
+        return [Found("", _read_json(path), f"pd.read_json({path.name!r}, lines={lines})")]
+    return [Found("", _read_parquet(path, limits), f"pd.read_parquet({path.name!r})")]
 
 
 def _read_parquet(path: Path, limits: Limits) -> pd.DataFrame:

