@@ -76,7 +76,8 @@ def load(
             f"llama.cpp cannot load {files}: it is damaged or of an unknown kind, or the memory is full; "
             "free memory, or delete the file to have it fetched again."
         ) from error
-    return LlamaCpp(server, front, folder, name, digest, context_tokens, slots)
+    held = front.ask("GET", "/props")["default_generation_settings"]["n_ctx"]  # a small model's own limit
+    return LlamaCpp(server, front, folder, name, digest, min(context_tokens, held), slots)
 
 
 class LlamaCpp:
@@ -104,7 +105,7 @@ class LlamaCpp:
         self._usage_lock = threading.Lock()
 
     def count_tokens(self, text: str) -> int:
-        return len(self._front.post("/tokenize", {"content": text})["tokens"])
+        return len(self._front.ask("POST", "/tokenize", {"content": text})["tokens"])
 
     def generate(
         self,
@@ -263,13 +264,13 @@ class _Front:
     socket: Path
     key: str
 
-    def post(self, route: str, body: dict) -> dict:
+    def ask(self, method: str, route: str, body: dict | None = None) -> dict:
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         try:
             connection.sock.connect(str(self.socket))
             headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-            connection.request("POST", route, json.dumps(body), headers)
+            connection.request(method, route, json.dumps(body), headers)
             return json.load(connection.getresponse())
         except OSError as error:
             raise ModelError(f"The model was closed or has failed ({error}): load it again.") from error

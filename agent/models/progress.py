@@ -22,8 +22,9 @@ OnProgress = Callable[[Progress], None]
 
 
 def on_stderr() -> OnProgress:
-    """Shows progress on standard error: a bar on a terminal, elsewhere a line each 10 %."""
-    return _bar() if sys.stderr.isatty() else _lines()
+    """Shows long waits on standard error: a bar on a terminal, elsewhere a line each 10 %."""
+    show = _bar() if sys.stderr.isatty() else _lines()
+    return lambda progress: None if progress.phase == "load" else show(progress)
 
 
 def _bar() -> OnProgress:
