@@ -37,6 +37,11 @@ class EpisodeLimits:
     card_tokens: int = 900
     observation_tokens: int = 500
 
+    @property
+    def max_turns(self) -> int:
+        """Replies, refused ones included."""
+        return 2 * self.max_steps + 1
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -345,7 +350,7 @@ class Episode:
     def _refuse(self, turn: Turn, feedback: str) -> Retry | Done:
         """Tells the model what is missing, or ends the episode when it repeats itself or has no turns left."""
         repeated = any(earlier.text == turn.text and not earlier.step for earlier in self._turns[-1:])
-        if repeated or len(self._turns) + 1 >= 2 * self.limits.max_steps or self._room() < 0:
+        if repeated or len(self._turns) + 1 >= self.limits.max_turns or self._room() < 0:
             self._turns.append(turn)
             self.outcome = "unverified" if self._answer else "no_answer"
             return Done(self.outcome)
