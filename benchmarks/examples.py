@@ -1,0 +1,174 @@
+"""The example questions, answered and timed: `make bench`, or
+
+    python -m benchmarks.examples [--model coder-1.5b] [--gallery] [--limit N] [--seed S]
+
+Prints a table and writes assets/results/examples-MODEL.json (gallery runs: gallery-MODEL.json); the
+trajectories go to build/. Every answer that is called verified is checked once more against the stored
+output. Timings want an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections import defaultdict
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from tqdm import tqdm
+
+import sandbox
+from agent import answers, models, prompts
+from agent.episode import Trajectory
+from agent.run import new_episode, run
+from agent.provenance import Provenance
+
+ROOT = Path(__file__).parent.parent
+QUESTIONS = ROOT / "assets/examples/questions.jsonl"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", default="coder-1.5b")
+    parser.add_argument("--gallery", action="store_true", help="only the six questions of the gallery")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--problems", type=Path, default=QUESTIONS, help="another file in the problem format")
+    options = parser.parse_args()
+    problems = [json.loads(line) for line in options.problems.read_text().splitlines()]
+    problems = [p for p in problems if p.get("gallery") or not options.gallery][: options.limit]
+    model = models.load(options.model)
+    rows, stored = [], ROOT / f"build/{'gallery' if options.gallery else 'examples'}-{options.model}.jsonl"
+    stored.parent.mkdir(exist_ok=True)
+    with stored.open("w") as file:
+        for problem in tqdm(problems, file=sys.stderr):
+            trajectory, row = answer(problem, options.problems.parent, model, options.seed)
+            rows.append(row)
+            file.write(json.dumps({"id": problem["id"]} | trajectory.to_json()) + "\n")
+    report = summary(rows) | {"rows": rows} | provenance(options, model)
+    name = f"{'gallery' if options.gallery else 'examples'}-{options.model}.json"
+    if options.limit is None and options.problems == QUESTIONS:
+        (ROOT / "assets/results").mkdir(exist_ok=True)
+        (ROOT / "assets/results" / name).write_text(json.dumps(report, indent=1) + "\n")
+    print_table(report)
+
+
+def answer(problem: dict, folder: Path, model: models.Model, seed: int) -> tuple[Trajectory, dict]:
+    """Asks one question in a session of its own."""
+    before = model.usage
+    with sandbox.open([folder / table for table in problem["tables"]]) as session:
+        episode = new_episode(problem["question"], session.profile(), model)
+        trajectory = run(episode, model, session, seed=seed)
+    used, times = model.usage - before, trajectory.run
+    own = times["seconds"] - times["model_seconds"] - times["sandbox_seconds"]
+    return trajectory, {
+        "id": problem["id"],
+        "answer_type": problem["answer_type"],
+        "answer": trajectory.answer,
+        "gold": problem["answer"],
+        "correct": answers.same(trajectory.answer, problem["answer"], problem["answer_type"]),
+        "verified": trajectory.verified,
+        "grounded": trajectory.verified and is_grounded(trajectory),
+        "exec_ok": trajectory.exec_ok,
+        "outcome": trajectory.outcome,
+        "steps": len(trajectory.executions),
+        "hallucinated_results": trajectory.hallucinated_results,
+        "seconds": times["seconds"],
+        "first_token_seconds": times["first_token_seconds"],
+        "model_share": times["model_seconds"] / times["seconds"],
+        "sandbox_share": times["sandbox_seconds"] / times["seconds"],
+        "own_share": own / times["seconds"],
+        "prompt_tokens_per_second": used.prompt_tokens / used.prompt_seconds if used.prompt_seconds else None,
+        "output_tokens_per_second": used.output_tokens / used.output_seconds if used.output_seconds else None,
+    }
+
+
+def is_grounded(trajectory: Trajectory) -> bool:
+    """Finds a verified answer again, from the stored record alone."""
+    masks = Provenance(["df", "tables", *(table["name"] for table in trajectory.tables)])
+    outputs = [masks.evidence(execution.code, execution.stdout) for execution in trajectory.executions]
+    step = trajectory.evidence.step
+    if any(execution.error for execution in trajectory.executions[step - 1 :]):
+        return False
+    return bool(answers.find(trajectory.answer, outputs[step - 1]))
+
+
+def summary(rows: list[dict]) -> dict:
+    share = {
+        name: sum(bool(row[name]) for row in rows) / len(rows)
+        for name in ("correct", "verified", "exec_ok")
+    }
+    verified = [row for row in rows if row["verified"]]
+    by_type = defaultdict(list)
+    for row in rows:
+        by_type[row["answer_type"]].append(row["correct"] and row["verified"])
+    medians = ("seconds", "first_token_seconds", "prompt_tokens_per_second", "output_tokens_per_second")
+    shares = ("model_share", "sandbox_share", "own_share")
+    return {
+        "questions": len(rows),
+        "correct_and_verified": sum(row["correct"] and row["verified"] for row in rows) / len(rows),
+        **share,
+        "verified_that_are_grounded": sum(row["grounded"] for row in verified) / max(len(verified), 1),
+        "by_type": {name: f"{sum(right)}/{len(right)}" for name, right in sorted(by_type.items())},
+        "median": {name: median(row[name] or 0 for row in rows) for name in (*medians, *shares)},
+    }
+
+
+def provenance(options: argparse.Namespace, model: models.Model) -> dict:
+    """What the figures rest on."""
+    words = json.dumps(prompts.opening_messages()).encode()
+    cpu = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+    )
+    return {
+        "command": " ".join(["python -m benchmarks.examples", *sys.argv[1:]]),
+        "model": model.name,
+        "model_digest": model.digest,
+        "data_sha256": hashlib.sha256(options.problems.read_bytes()).hexdigest(),
+        "prompt_sha256": hashlib.sha256(words).hexdigest(),
+        "seed": options.seed,
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"{cpu}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("xllamacpp", "pandas", "numpy", "duckdb")},
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout.strip(),
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def print_table(report: dict) -> None:
+    rows = [
+        ("questions", str(report["questions"])),
+        ("right and verified", f"{report['correct_and_verified']:.1%}"),
+        ("right", f"{report['correct']:.1%}"),
+        ("verified", f"{report['verified']:.1%}"),
+        ("verified answers found again in the stored output", f"{report['verified_that_are_grounded']:.1%}"),
+        ("a step ran without error", f"{report['exec_ok']:.1%}"),
+        *((f"right and verified, {name}", value) for name, value in report["by_type"].items()),
+        ("seconds to the first token (median)", f"{report['median']['first_token_seconds']:.1f}"),
+        ("seconds to the answer (median)", f"{report['median']['seconds']:.1f}"),
+        ("prompt tokens per second", f"{report['median']['prompt_tokens_per_second']:.0f}"),
+        ("output tokens per second", f"{report['median']['output_tokens_per_second']:.1f}"),
+        ("share of time: model", f"{report['median']['model_share']:.1%}"),
+        ("share of time: sandbox", f"{report['median']['sandbox_share']:.1%}"),
+        ("share of time: own code", f"{report['median']['own_share']:.2%}"),
+    ]
+    print(f"| {report['model']} | |\n|---|---:|")
+    for name, value in rows:
+        print(f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()
