@@ -1,0 +1,271 @@
+"""The page: choose files, ask a question, watch it being answered.
+
+    python app.py            # then open the address that it prints
+
+The model is $DATASENSE_MODEL, else by what this machine has; host and port are Gradio's own variables,
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT. What the parts do stands in `page/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import gradio as gr
+
+from agent.models import ModelError
+from page import gallery, render, visit
+from page.gallery import Example
+from page.loading import Loader
+from page.theme import CSS, HEAD, THEME
+from page.visit import View, Visit
+from sandbox import InputError, Limits, SandboxError
+
+SLOTS = 2  # conversations that an embedded model computes side by side; the others wait for a slot
+VISITORS = 32
+VISIT_SECONDS = 30 * 60
+TROUBLE = (InputError, SandboxError, ModelError, ValueError)
+UP = "(...i) => { document.getElementById('asking').scrollIntoView({behavior: 'smooth'}); return i; }"
+
+loader = Loader(slots=SLOTS)
+
+
+# What happens; each returns the components that change.
+
+
+def choose(state: Visit, chosen: list[str]) -> dict:
+    """Reads the chosen files and shows them; where they can't be read, says why and leaves all as it was."""
+    try:
+        visit.open_files(state, chosen)
+    except (InputError, SandboxError) as error:
+        return {files: None, notice: render.message(str(error))}
+    return opened(state)
+
+
+def opened(state: Visit) -> dict:
+    """The visit's tables, and a page that is empty below them."""
+    profiles = state.session.profile()
+    previews = [state.session.preview(profile.name) for profile in profiles]
+    return {
+        state_box: state,
+        files: None,  # an empty place for the next ones; what is open stands in `tables`
+        notice: "",
+        tables: render.tables(profiles, previews),
+        **dict.fromkeys((result, steps, live, past), ""),
+        notebook: gr.update(visible=False),
+        question: gr.update(placeholder="Ask a question about these tables"),
+    }
+
+
+def ask(state: Visit, text: str) -> Iterator[dict]:
+    """Answers the question, step by step."""
+    if state.running:
+        return
+    try:
+        if not text.strip():
+            raise ValueError("Write a question first.")
+        if not state.files:
+            raise InputError("Choose a file first, or open one of the examples below.")
+        yield from follow(state, text)
+    except TROUBLE as error:
+        yield {notice: render.message(str(error)), **buttons(running=False)}
+
+
+def follow(state: Visit, text: str) -> Iterator[dict]:
+    """The course of an answer, a picture at a time."""
+    yield {notice: "", notebook: gr.update(visible=False), **buttons(running=True)}
+    yield {past: render.past(state.past)}
+    sent: dict = {}
+    for shown in visit.answer(state, text, loader):
+        picture = pictured(shown)
+        if changed := {part: html for part, html in picture.items() if sent.get(part) != html}:
+            yield changed
+        sent = picture
+    yield {state_box: state, **buttons(running=False), **finished(state, shown)}
+
+
+def pictured(shown: View, note: str = "") -> dict:
+    return dict(zip((result, steps, live), render.view(shown, note), strict=True))
+
+
+def finished(state: Visit, shown: View) -> dict:
+    """What an answer leaves: a notebook to take home, and an empty box for the next question."""
+    hint = "Ask a follow-up: variables and conversation are kept"
+    return notebook_of(state, shown) | {question: gr.update(value="", placeholder=hint, interactive=True)}
+
+
+def notebook_of(state: Visit, shown: View) -> dict:
+    if not shown.trajectory:
+        return {}
+    return {notebook: gr.update(value=str(visit.write_notebook(state, shown.trajectory)), visible=True)}
+
+
+def buttons(*, running: bool) -> dict:
+    return {
+        ask_button: gr.update(visible=not running),
+        stop_button: gr.update(visible=running),
+        question: gr.update(interactive=not running),
+    }
+
+
+def stop(state: Visit) -> None:
+    state.stop = True
+
+
+def replay(example: Example, state: Visit) -> Iterator[dict]:
+    """Shows a recorded answer, then opens its tables for questions of one's own."""
+    if state.running:
+        return
+    recording = example.recording
+    shown = View(example.question, recording.trajectory, "done")
+    picture = pictured(shown, recording.note)
+    yield {notice: "", past: "", **picture}
+    try:
+        visit.open_files(state, example.files)
+        yield opened(state) | picture | notebook_of(state, shown)
+    except TROUBLE as error:
+        yield {notice: render.message(str(error))}
+
+
+def run_live(example: Example, state: Visit) -> Iterator[dict]:
+    """Asks an example's question for real, now."""
+    if state.running:
+        return
+    try:
+        visit.open_files(state, example.files)
+        yield opened(state)
+        yield from follow(state, example.question)
+    except TROUBLE as error:
+        yield {notice: render.message(str(error)), **buttons(running=False)}
+
+
+def look_at_model() -> tuple:
+    return render.model_state(loader.state), gr.Timer(active=not loader.ready)
+
+
+def answer_client(paths: list[str] | None, text: str, max_steps: float) -> Iterator[dict]:
+    """Answers one question about data files.
+
+    Yields {"phase", "steps", "seconds"} while it goes on, and at last {"answer", "summary", "verified",
+    "evidence", "outcome", "steps", ...}, the whole trajectory.
+    """
+    own = Visit()
+    try:
+        if not paths:
+            raise InputError("There is no file: give at least one.")
+        visit.open_files(own, paths)
+        for shown in visit.answer(own, text, loader, max_steps=max(1, int(max_steps))):
+            record = shown.trajectory
+            count = len(record.executions) if record else 0
+            yield {"phase": shown.phase, "steps": count, "seconds": round(shown.seconds, 1)}
+        yield record.to_json()
+    except TROUBLE as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    finally:
+        visit.close(own)
+
+
+# The page, from top to bottom
+
+
+with gr.Blocks(title="DataSense", analytics_enabled=False) as demo:
+    state_box = gr.State(lambda: Visit(), time_to_live=VISIT_SECONDS, delete_callback=visit.close)
+
+    with gr.Row(elem_classes="ds-head"):
+        gr.HTML('<span class="ds-name">DataSense</span>', elem_classes="ds-brand")
+        model = gr.HTML(render.model_state(None), elem_classes="ds-status")
+    gr.HTML(render.OPENING)
+
+    with gr.Column(elem_id="asking", elem_classes="ds-panel"):
+        files = gr.File(
+            file_count="multiple", label="Data files", show_label=False, height=64, elem_classes="ds-files"
+        )
+        tables = gr.HTML(apply_default_css=False)
+        with gr.Row(elem_classes="ds-ask"):
+            question = gr.Textbox(
+                show_label=False,
+                label="Question",
+                placeholder="Ask a question about your tables",
+                lines=1,
+                max_lines=6,
+                max_length=2000,
+                scale=1,
+                container=False,
+            )
+            ask_button = gr.Button("Ask", variant="primary", scale=0, min_width=96)
+            stop_button = gr.Button("Stop", variant="secondary", scale=0, min_width=96, visible=False)
+        notice = gr.HTML(apply_default_css=False)
+
+    result = gr.HTML(apply_default_css=False, elem_id="result")
+    notebook = gr.DownloadButton("Download notebook", visible=False, size="sm", elem_classes="ds-take")
+    steps = gr.HTML(apply_default_css=False, elem_id="steps")
+    live = gr.HTML(apply_default_css=False, elem_id="live")
+    past = gr.HTML(apply_default_css=False)
+
+    gr.HTML(render.GALLERY_TITLE, apply_default_css=False)
+    cards = []
+    with gr.Row(elem_classes="ds-gallery"):
+        for example in gallery.examples():
+            with gr.Column(elem_classes="ds-example", min_width=220):
+                gr.HTML(render.example_label(example), apply_default_css=False)
+                replay_button = gr.Button(
+                    example.question, visible=bool(example.recording), elem_classes="ds-replay"
+                )
+                if not example.recording:
+                    gr.HTML(render.example_question(example), apply_default_css=False)
+                live_button = gr.Button("Run it live", size="sm", elem_classes="ds-live-button")
+            cards.append((example, replay_button, live_button))
+
+    with gr.Row(elem_classes="ds-foot"):
+        gr.HTML(render.FOOT, apply_default_css=False)
+        gr.DuplicateButton("Duplicate this Space", size="sm", variant="secondary")
+
+    with gr.Row(visible=False):
+        client_files = gr.File(file_count="multiple", label="files")
+        client_question = gr.Textbox(label="question")
+        client_steps = gr.Number(5, label="max_steps")
+        client_answer = gr.JSON(label="answer")
+        client_button = gr.Button()
+
+    # What leads to what
+
+    everything = [state_box, files, tables, question, ask_button, stop_button, notice]
+    everything += [result, notebook, steps, live, past]
+    private = {"api_visibility": "private", "show_progress": "hidden"}
+
+    files.upload(choose, [state_box, files], everything, **private)
+    gr.on([ask_button.click, question.submit], ask, [state_box, question], everything, **private)
+    stop_button.click(stop, state_box, None, queue=False, **private)
+    for example, replay_button, live_button in cards:
+        replay_button.click(partial(replay, example), state_box, everything, js=UP, **private)
+        live_button.click(partial(run_live, example), state_box, everything, js=UP, **private)
+    ticks = gr.Timer(0.5)
+    ticks.tick(look_at_model, None, [model, ticks], queue=False, **private)
+    client_button.click(
+        answer_client,
+        [client_files, client_question, client_steps],
+        client_answer,
+        api_name="ask",
+        api_description="Answers one question about data files, in steps.",
+    )
+
+demo.queue(default_concurrency_limit=VISITORS)
+
+
+def serve(**options) -> None:
+    """Starts the model's loading and the server; `options` are those of Gradio's `launch`."""
+    loader.start()
+    demo.launch(
+        theme=THEME,
+        css=CSS,
+        head=HEAD,
+        footer_links=[],
+        run_history=False,
+        max_file_size=Limits.input_bytes,
+        ssr_mode=False,
+        **options,
+    )
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,46 @@
+"""Loads the model in the background while the page is already in use.
+
+    loader = Loader()
+    loader.start()
+    loader.state        # Progress while it loads, the Model when it is there, the ModelError if it failed
+"""
+
+from __future__ import annotations
+
+import threading
+
+import sandbox
+from agent import models
+from agent.models import Model, ModelError, Progress
+
+
+class Loader:
+    """One model for all visitors; `slots` conversations are computed side by side."""
+
+    def __init__(self, name: str | None = None, *, slots: int = 1):
+        self.state: Progress | Model | ModelError | None = None
+        self._name, self._slots = name, slots
+        self._lock = threading.Lock()
+
+    @property
+    def ready(self) -> bool:
+        return self.state is not None and not isinstance(self.state, Progress | ModelError)
+
+    def start(self) -> None:
+        """Begins to load, or tries again after a failure; else does nothing."""
+        with self._lock:
+            if self.state is None or isinstance(self.state, ModelError):
+                self.state = Progress("the model", 0, 1, "load")
+                threading.Thread(target=self._load, daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            sandbox.warm()
+            self.state = models.load(self._name, slots=self._slots, progress=self._note)
+        except ModelError as error:
+            self.state = error
+        except Exception as error:  # a thread's last words would reach nobody
+            self.state = ModelError(f"The model cannot be loaded: {error}")
+
+    def _note(self, progress: Progress) -> None:
+        self.state = progress

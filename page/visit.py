@@ -1,0 +1,170 @@
+"""What one browser session has open, and the course of a question in it.
+
+    visit = Visit()
+    open_files(visit, ["/tmp/sales.csv"])
+    for view in answer(visit, "Which region sells most?", loader): ...
+
+A Visit is shared with nobody. Its files, Python process and conversation end together.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sandbox
+from agent.episode import Episode, EpisodeLimits, Trajectory
+from agent.models import ModelError
+from agent.run import HEARTBEAT_SECONDS, Finished, Ran, Refused, Running, Writing, events, new_episode
+from page.loading import Loader
+from sandbox import InputError, SandboxError, Session
+
+FRAME_SECONDS = 0.1  # a browser is sent no more than ten pictures of a reply a second
+
+
+@dataclass
+class Visit:
+    """One browser session: its files and tables, its Python process, its conversation.
+
+    Attributes:
+        stop: set by the Stop button; the running answer sees it within HEARTBEAT_SECONDS.
+        past: what was asked of these files and answered, the newest last.
+        folder: where this visitor's notebooks are written.
+    """
+
+    files: tuple[Path, ...] = ()
+    session: Session | None = None
+    episode: Episode | None = None
+    past: tuple[Trajectory, ...] = ()
+    stop: bool = False
+    running: bool = False
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """What there is to see of a question now.
+
+    Attributes:
+        trajectory: the record so far, None before the episode begins.
+        phase: "waiting" for the model to load, "thinking", "writing", "running" or "done".
+        draft: what the model has written of the present reply, or the code that runs.
+        seconds: since the question was asked.
+    """
+
+    question: str
+    trajectory: Trajectory | None = None
+    phase: str = "waiting"
+    draft: str = ""
+    seconds: float = 0.0
+
+
+def open_files(visit: Visit, files: Sequence[str | Path]) -> None:
+    """Starts afresh on these files; on an error the visit stays as it was.
+
+    Raises:
+        InputError, SandboxError: see `sandbox.open`.
+    """
+    session = sandbox.open(files)
+    try:
+        session.profile()
+    except (InputError, SandboxError):
+        session.close()
+        raise
+    if visit.session:
+        visit.session.close()
+    visit.files, visit.session = tuple(map(Path, files)), session
+    visit.episode, visit.past = None, ()
+
+
+def close(visit: Visit) -> None:
+    """Ends the Python process and deletes what was written for this visitor."""
+    if visit.session:
+        visit.session.close()
+    if visit.folder:
+        shutil.rmtree(visit.folder, ignore_errors=True)
+    visit.stop, visit.session, visit.folder = True, None, None
+
+
+def answer(
+    visit: Visit, question: str, loader: Loader, *, max_steps: int = EpisodeLimits.max_steps
+) -> Iterator[View]:
+    """Asks the visit's tables; a second question goes on with the Python state and the conversation.
+
+    Yields a View whenever there is something new, at least every HEARTBEAT_SECONDS; the last one's phase is
+    "done". `visit.stop`, or closing the iterator, ends it and kills what runs.
+
+    Raises:
+        InputError: the files cannot be read again.
+        ModelError, SandboxError: there is no model or no sandbox.
+        ValueError: the question is empty.
+    """
+    visit.stop, visit.running, started = False, True, time.monotonic()
+    try:
+        yield from _wait_for_model(visit, question, loader, started)
+        if visit.stop:
+            return
+        if not visit.session or not visit.session.alive:  # a step was stopped and killed
+            visit.session = sandbox.open(visit.files)
+        tables = visit.session.profile()
+        visit.episode = new_episode(
+            question, tables, loader.state, max_steps=max_steps, after=visit.episode
+        )
+        yield from _drive(visit, loader, started)
+    finally:
+        visit.running = False
+
+
+def _wait_for_model(visit: Visit, question: str, loader: Loader, started: float) -> Iterator[View]:
+    loader.start()
+    while not loader.ready and not visit.stop:
+        if isinstance(loader.state, ModelError):
+            raise loader.state
+        yield View(question, seconds=time.monotonic() - started)
+        time.sleep(HEARTBEAT_SECONDS)
+
+
+def _drive(visit: Visit, loader: Loader, started: float) -> Iterator[View]:
+    episode, phase, draft, shown = visit.episode, "thinking", "", 0.0
+    running = events(episode, loader.state, visit.session)
+    record = episode.trajectory()
+    try:
+        for event in running:
+            now = time.monotonic()
+            match event:
+                case Writing(text=text):
+                    phase, draft = "writing", draft + text if phase == "writing" else text
+                    if now - shown < FRAME_SECONDS:
+                        continue
+                case Running(code=code):
+                    phase, draft = "running", code
+                case Ran() | Refused():
+                    phase, draft, record = "thinking", "", episode.trajectory()
+                case Finished(trajectory=record):
+                    phase, draft = "done", ""
+            if visit.stop and phase != "done":
+                break
+            shown = now
+            yield View(episode.question, record, phase, draft, now - started)
+    finally:
+        running.close()
+    if phase != "done":
+        record = episode.trajectory(model=loader.state.name)
+        yield View(episode.question, record, "done", "", time.monotonic() - started)
+    visit.past = (*visit.past, record)
+
+
+def write_notebook(visit: Visit, trajectory: Trajectory) -> Path:
+    """Writes the steps as a notebook into the visitor's own folder."""
+    import nbformat  # takes a third of a second
+
+    from agent.notebook import notebook
+
+    visit.folder = visit.folder or Path(tempfile.mkdtemp(prefix="datasense-visit-"))
+    path = visit.folder / "datasense.ipynb"
+    nbformat.write(notebook(trajectory), path)
+    return path

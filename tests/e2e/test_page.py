@@ -1,0 +1,293 @@
+"""The page in a real browser on the real sandbox; the model is echo_app's, so that a test knows its moves."""
+
+import json
+import re
+import time
+
+import nbformat
+import psutil
+import pytest
+
+from tests.e2e.conftest import answered, ask, question_box, upload
+
+CITIES = "city,warmth,rain\nOslo,6.5,763\nLima,19.2,\nCairo,22.1,25\n"
+WARMEST = "print(df.loc[df['warmth'].idxmax(), 'city'])"
+
+
+@pytest.fixture
+def cities(tmp_path):
+    path = tmp_path / "cities.csv"
+    path.write_text(CITIES)
+    return path
+
+
+def test_a_chosen_file_is_shown_with_its_shape_its_types_and_what_is_missing(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    assert "3 rows · 3 columns · 1 cell missing" in page.locator(".ds-table").inner_text()
+    page.get_by_text("Columns", exact=True).click()
+    rain = page.locator(".ds-table tr", has_text="rain").first
+    assert "number" in rain.inner_text() and "1 (33%)" in rain.inner_text()
+    page.get_by_text("All rows").click()
+    assert page.get_by_role("cell", name="Lima").last.is_visible()
+
+
+def test_several_files_are_several_tables(visitor, cities, tmp_path):
+    other = tmp_path / "people.csv"
+    other.write_text("name\nAna\nLi\n")
+    page = visitor()
+    upload(page, cities, other)
+    assert page.locator(".ds-table").count() == 2
+    assert "2" in answered(page, "print(len(tables['people']))")
+
+
+def test_an_answer_shows_where_in_the_real_output_it_was_found(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    card = answered(page, WARMEST)
+    assert "Cairo" in card and "Verified: found in step 1’s output" in card
+    assert page.locator(".ds-evidence mark").inner_text() == "Cairo"
+    assert WARMEST in page.locator("#steps details").inner_text()
+    assert page.locator("#steps .ds-output mark").inner_text() == "Cairo"
+
+
+def test_what_is_not_computed_from_the_data_is_shown_as_unverified(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    card = answered(page, "print('Atlantis')")
+    assert "Unverified" in card and "Verified:" not in card
+
+
+def test_a_figure_is_drawn_in_its_step(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    answered(page, "df.plot.bar(x='city', y='warmth')\nprint(len(df))")
+    assert page.locator("#steps img").evaluate("image => image.naturalWidth") > 100
+
+
+def test_stop_kills_an_endless_loop_and_the_page_goes_on(visitor, cities, echo):
+    page = visitor()
+    upload(page, cities)
+    ask(page, "while True: pass")
+    page.get_by_text("running the code").wait_for()
+    busy = loops(echo)
+    assert busy
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#result").get_by_text("Stopped.").wait_for(timeout=5000)
+    psutil.wait_procs(busy, timeout=5)
+    assert not any(process.is_running() for process in busy)
+    assert "Cairo" in answered(page, WARMEST)
+
+
+def loops(server):
+    """The processes under the server that are using the processor now."""
+    processes = psutil.Process(server.process.pid).children(recursive=True)
+    for process in processes:
+        process.cpu_percent()
+    time.sleep(0.5)
+    return [process for process in processes if process.is_running() and process.cpu_percent() > 20]
+
+
+def test_stop_ends_the_models_writing(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    ask(page, "write a novel")
+    page.locator("#live").get_by_text("word word word").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#result").get_by_text("Stopped.").wait_for(timeout=5000)
+    assert page.locator("#live").inner_text().strip() == ""
+
+
+def test_a_follow_up_keeps_variables_and_shows_what_was_asked_before(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    answered(page, "kept = df['warmth'].max()\nprint(kept)")
+    assert "44.2" in answered(page, "print(kept * 2)")
+    assert "22.1" in page.locator(".ds-past").inner_text()
+
+
+def test_a_new_file_starts_afresh(visitor, cities, tmp_path):
+    page = visitor()
+    upload(page, cities)
+    answered(page, "kept = len(df)\nprint(kept)")
+    other = tmp_path / "people.csv"
+    other.write_text("name\nAna\n")
+    upload(page, other)
+    page.get_by_text("people.csv").wait_for()
+    assert not page.locator("#result .ds-card").is_visible()
+    ask(page, "print(kept)")
+    page.locator("#steps").get_by_text("NameError").first.wait_for()
+
+
+def test_two_visitors_share_nothing(visitor, cities, tmp_path):
+    other = tmp_path / "people.csv"
+    other.write_text("name\nAna\n")
+    first, second = visitor(), visitor()
+    upload(first, cities)
+    upload(second, other)
+    answered(first, "kept = len(df)\nprint(kept)")
+    ask(second, "print(kept)")
+    second.locator("#steps").get_by_text("NameError").first.wait_for()
+    for text in ("cities.csv", "kept = len(df)"):
+        assert text not in second.content()
+
+
+def test_an_example_is_replayed_at_once_and_marked_as_recorded(visitor):
+    page = visitor()
+    page.get_by_role("button", name="Which region has the highest total revenue?").click()
+    note = page.locator("#result .ds-note")
+    note.wait_for()
+    assert re.fullmatch(r"Recorded with \S+ on \d+ \w+ 20\d\d", note.inner_text())
+    assert "West" in page.locator("#result").inner_text()
+    page.locator(".ds-table", has_text="sales.csv").wait_for()
+    assert "2007" in answered(page, "print(len(df))")
+
+
+def test_the_notebook_holds_the_steps_with_their_output(visitor, cities, tmp_path):
+    page = visitor()
+    upload(page, cities)
+    answered(page, WARMEST)
+    with page.expect_download() as download:
+        page.get_by_text("Download notebook").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    step = next(cell for cell in notebook.cells if cell.source == WARMEST)
+    assert step.outputs[0].text == "Cairo\n"
+
+
+def test_nothing_scrolls_sideways_on_a_phone(visitor, tmp_path):
+    wide = tmp_path / f"{'long_name' * 8}.csv"
+    wide.write_text(",".join(f"column_{i}" for i in range(30)) + "\n" + ",".join(["x" * 90] * 30) + "\n")
+    page = visitor(viewport={"width": 390, "height": 844})
+    upload(page, wide)
+    page.get_by_text("All rows").click()
+    answered(page, "print('y' * 3000); print(df.iloc[0, 0])")
+    page.get_by_text("Download notebook").wait_for()
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    boxes = page.locator("#result, #steps, .ds-table, button:visible, textarea:visible")
+    for box in boxes.all():
+        place = box.bounding_box()
+        assert place is None or place["x"] + place["width"] <= 390
+
+
+def test_text_from_a_file_or_a_model_is_never_markup(visitor, tmp_path):
+    attack = "<img src=x onerror=window.pwned=1>![](https://example.com/leak.png)${window.pwned=1}{{7*7}}"
+    path = tmp_path / "<img src=x onerror=window.pwned=1>.csv"
+    path.write_text(f'"{attack}",n\n"{attack}",1\n')
+    page = visitor()
+    page.locator("input[type=file]").first.set_input_files(str(path))
+    page.locator(".ds-table").wait_for()
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_text("All rows").click()
+    card = answered(page, "print(df.iloc[0, 0])")
+    assert attack in card and attack in page.locator("#steps").inner_text()
+    assert attack in page.locator(".ds-table").inner_text()
+    assert page.evaluate("window.pwned") is None
+    assert [url for url in page.requested if "leak" in url or url.endswith("/x")] == []
+
+
+def test_the_page_asks_no_other_host(visitor, echo):
+    page = visitor()
+    page.get_by_role("button", name="Which region has the highest total revenue?").click()
+    page.locator("#result .ds-note").wait_for()
+    assert [url for url in page.requested if not url.startswith((echo.url, "data:", "blob:"))] == []
+
+
+BAD = {
+    "empty.csv": b"",
+    "header.csv": b"a,b,c\n",
+    "binary.csv": bytes(range(256)) * 40,
+    "notes.docx": b"not a table",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_file_that_is_no_table_is_refused_in_one_sentence_and_nothing_is_lost(
+    visitor, cities, tmp_path, name
+):
+    bad = tmp_path / name
+    bad.write_bytes(BAD[name])
+    page = visitor()
+    upload(page, cities)
+    question_box(page).fill(WARMEST)
+    page.locator("input[type=file]").first.set_input_files(str(bad))
+    sentence = page.get_by_role("alert")
+    sentence.wait_for()
+    assert sentence.inner_text().startswith(name) and "\n" not in sentence.inner_text()
+    assert question_box(page).input_value() == WARMEST
+    assert "Cairo" in answered(page, WARMEST)
+
+
+def test_a_table_of_a_thousand_columns_can_be_asked(visitor, tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"c{i}" for i in range(1000)) + "\n" + ",".join(map(str, range(1000))) + "\n")
+    page = visitor()
+    upload(page, path)
+    assert "1,000 columns" in page.locator(".ds-table").inner_text()
+    assert "999" in answered(page, "print(df['c999'].sum())")
+
+
+def test_columns_called_df_and_print_are_columns_like_others(visitor, tmp_path):
+    path = tmp_path / "print.csv"
+    path.write_text("df,print\n3,4\n")
+    page = visitor()
+    upload(page, path)
+    assert "7" in answered(page, "print(df['df'].sum() + df['print'].sum())")
+
+
+def test_a_question_without_a_file_says_what_to_do(visitor):
+    page = visitor()
+    ask(page, "print(1)")
+    assert "Choose a file first" in page.get_by_role("alert").inner_text()
+
+
+def test_a_program_can_ask(echo, cities):
+    client = connect(echo)
+    job = client.submit([given(cities)], WARMEST, 5, api_name="/ask")
+    result = job.result(timeout=60)
+    assert (result["answer"], result["verified"], result["outcome"]) == ("Cairo", True, "verified")
+    assert result["evidence"]["lines"] == ["Cairo"] and result["steps"] == 1
+    assert job.outputs()[0]["phase"]  # it streamed
+
+
+def test_a_program_is_told_what_was_wrong_with_its_file(echo, tmp_path):
+    from gradio_client.exceptions import AppError
+
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    with pytest.raises(AppError, match="empty.csv is empty"):
+        connect(echo).predict([given(empty)], "print(1)", 5, api_name="/ask")
+
+
+def test_a_program_cannot_name_a_file_of_the_server(echo, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    stolen = {"path": str(secret), "meta": {"_type": "gradio.FileData"}, "orig_name": "secret.csv"}
+    request = json.dumps({"data": [[stolen], "print(len(df))", 5]}).encode()
+    assert "secret" not in call(echo, request)
+
+
+def call(server, request):
+    """What the plain HTTP interface says to a request for `ask`."""
+    import urllib.request
+
+    address = f"{server.url}/gradio_api/call/ask"
+    post = urllib.request.Request(address, request, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(post, timeout=30) as response:
+        event = json.load(response)["event_id"]
+    with urllib.request.urlopen(f"{address}/{event}", timeout=60) as response:
+        return response.read().decode()
+
+
+def connect(server):
+    from gradio_client import Client
+
+    return Client(server.url, verbose=False)
+
+
+def given(path):
+    from gradio_client import handle_file
+
+    return handle_file(str(path))
