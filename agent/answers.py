@@ -58,6 +58,8 @@ def parse(text: str, answer_type: str | None = None) -> Value | None:
         answer_type = _suggested_type(text)
     if not text:
         return () if answer_type.startswith("list") else None
+    if not answer_type.startswith("list") and _is_bracketed(text) and len(items := _items(text)) == 1:
+        text = items[0]  # ['Oslo'] where one value is wanted
     match answer_type:
         case "boolean":
             return _boolean(text)
@@ -101,7 +103,7 @@ def find(answer: str, output: str) -> list[Match]:
         return _last(m for i, line in enumerate(lines) for m in _boolean_matches(value, i, line))
     if (number := _number(text)) is not None:
         return _last(m for i, line in enumerate(lines) for m in _number_matches(number, i, line))
-    if not _is_bracketed(text) and (match := _last(_text_matches(text, lines))):
+    if match := _last(_text_matches(text, lines)):  # also a list exactly as it was printed
         return match
     items = _items(text)
     if len(items) > 1 or _is_bracketed(text):

@@ -215,6 +215,11 @@ class Episode:
     def steps(self) -> int:
         return len(self._steps)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the last reply was refused: a greedy model would most likely repeat itself."""
+        return bool(self._turns) and not self._turns[-1].step
+
     def receive(self, text: str) -> RunCode | Retry | Done:
         """Takes the model's reply: code is to be run and given to `observe`; an answer is checked.
 

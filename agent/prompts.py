@@ -24,7 +24,7 @@ Each reply is one of two things:
 2. When the real output shows the answer:
 Answer: the value alone, as printed (True or False; a number; a name; a list such as ['a', 'b'])
 Summary: one sentence that says what was found.
-The tables are loaded. pandas is pd, numpy is np, plt draws charts, sql("select ...") queries the tables. Copy column names exactly as they stand. Variables are kept from step to step. After an error, change the line that failed. Never write output yourself."""
+The tables are loaded: do not read files. pandas is pd, numpy is np, plt draws charts, sql("select ...") queries the tables. Copy column names exactly as they stand. Variables are kept from step to step. After an error, change the line that failed. Never write output yourself."""
 
 _EXAMPLE_CARD = """\
 Table `df` from pets.csv, 6 rows:
@@ -137,7 +137,7 @@ def column_line(column: ColumnProfile) -> str:
     elif column.values:
         parts.append(f"e.g. {values}")
     if column.kind == "text" and column.values and all(_AMOUNT.match(v) for v in column.values):
-        parts.append("text: convert to number first")
+        parts.append("text: strip all but digits, then astype(float)")
     if column.missing:
         parts.append(f"{column.missing} missing")
     return f"{column.name!r}: {', '.join(parts)}"
@@ -175,13 +175,12 @@ def observation(
     """The record of one real execution, as the model sees it, in at most about `budget` tokens."""
     if execution.error:
         text = f"{EXEC_MARK} Step {step} failed.\n" + build_self_recovery_feedback(execution, tables)
+    elif output := clip(execution.stdout.rstrip(), budget, count_tokens):
+        text = f"{EXEC_MARK} Output of step {step}:\n{output}"
+    elif execution.figures:
+        text = f"{EXEC_MARK} Step {step} drew a chart but printed nothing. Print the value that answers the question."
     else:
-        output = clip(execution.stdout.rstrip(), budget, count_tokens)
-        text = f"{EXEC_MARK} Output of step {step}:\n{output}" if output else (
-            f"{EXEC_MARK} Step {step} printed nothing." + ("" if last else " Print the value.")
-        )
-        if execution.figures:
-            text += f"\n({len(execution.figures)} chart{'s' * (len(execution.figures) > 1)} drawn)"
+        text = f"{EXEC_MARK} Step {step} printed nothing. Print the value that answers the question."
     return text + ("\nNo steps are left. Reply with Answer: and Summary: now." if last else "")
 
 
@@ -201,25 +200,62 @@ def build_self_recovery_feedback(execution: Execution, tables: Sequence[TablePro
     return "\n".join(lines)
 
 
+# What a beginner's error means and what to write instead: (kinds of error, pattern in its message, advice).
+_ADVICE = (
+    ("SyntaxError", r"unmatched|does not match|never closed", "Check that the brackets pair up."),
+    ("AttributeError", r"'NoneType'", "print(...) gives None: its last parenthesis comes at the end of the line."),
+    ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
+    (
+        "TypeError ValueError",
+        r"convert string|dtype=str|'str'|object|concatenat|numeric",
+        "That column is text. Make numbers of it first: "
+        "df[column].str.replace(r'[^0-9.-]', '', regex=True).astype(float)",
+    ),
+    (
+        "TypeError",
+        r"does not support operation",
+        "Choose the column before aggregating: df.groupby(key)[column].sum().",
+    ),
+    ("ValueError", r"ambiguous", "Put each comparison in parentheses and join them with & or |."),
+    ("IndexingError", r"", "Filter with a condition on the rows, or filter the counts: c = ...; c[c > n].index.tolist()."),
+    ("IndexError", r"out.of.bounds", "No row meets the condition. Look at the values that the column really has."),
+    ("ModuleNotFoundError", r"", "It is not installed. Use pandas and plain Python."),
+    ("KeyError", r"^-?\d+$|^True$|^False$", "Take a row by its label with df.loc[label, column]."),
+)
+
+
 def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
     error = execution.error
     columns = [column.name for table in tables for column in table.columns]
-    if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
-        wrong = [name for name in re.findall(r"'([^']+)'|\"([^\"]+)\"", error.message) for name in name if name]
-        hints = [_nearest(name, columns) for name in wrong[:3] if name not in columns]
-        return " ".join(hint for hint in hints if hint)
-    if error.kind == "AttributeError" and (match := re.search(r"has no attribute '(\w+)'", error.message)):
-        near = _nearest_names(match[1], columns)
-        return f"For a column write df[{near[0]!r}]." if near else ""
     if error.kind == "NameError" and (match := re.search(r"name '(\w+)' is not defined", error.message)):
-        return f"The tables are {', '.join(t.name for t in tables)}." if len(tables) > 1 else (
-            f"The table is `df`; {match[1]} was never assigned."
-        )
-    if error.kind == "TypeError" and re.search(r"str|object", error.message):
-        return "A column of text must be converted first, e.g. pd.to_numeric(df[c], errors='coerce')."
-    if error.kind == "ValueError" and "ambiguous" in error.message:
-        return "Put each comparison in parentheses and join them with & or |."
-    return ""
+        if len(tables) > 1:
+            return _whose_columns(execution.code, tables) or f"The tables are {', '.join(t.name for t in tables)}."
+        return f"The table is `df`; {match[1]} was never assigned."
+    if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
+        named = re.findall(r"'([^']+)'|\"([^\"]+)\"", error.message)
+        wrong = [name for pair in named for name in pair if name] or [error.message]
+        wrong = [name for name in wrong[:3] if not re.fullmatch(r"-?\d+|True|False", name)]
+        hints = [_nearest(name, columns) for name in wrong if name not in columns]
+        if len(tables) > 1 and (known := [name for name in wrong if name in columns]):
+            hints.append(_whose_columns(" ".join(map(repr, known)), tables))
+        if hints:
+            return " ".join(hints)
+    if error.kind == "AttributeError" and (match := re.search(r"has no attribute '(\w+)'", error.message)):
+        if near := _nearest_names(match[1], columns, cutoff=0.8):
+            return f"For a column write df[{near[0]!r}]."
+    message = error.message.strip("'\"")
+    return next((text for kinds, pattern, text in _ADVICE if error.kind in kinds.split() and re.search(pattern, message)), "")
+
+
+def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
+    """`'gpa' is a column of students.` for the columns that the code names."""
+    owners = [
+        f"{column.name!r} is a column of {table.name}."
+        for table in tables
+        for column in table.columns
+        if re.search(rf"(['\"]){re.escape(column.name)}\1|\.{re.escape(column.name)}\b", code)
+    ]
+    return " ".join(owners[:4])
 
 
 def _nearest(name: str, columns: Sequence[str]) -> str:
@@ -229,12 +265,12 @@ def _nearest(name: str, columns: Sequence[str]) -> str:
     return f"There is no column {name!r}. Use {' or '.join(map(repr, near))}."
 
 
-def _nearest_names(name: str, columns: Sequence[str]) -> list[str]:
+def _nearest_names(name: str, columns: Sequence[str], cutoff: float = 0.6) -> list[str]:
     """Up to two real columns that a wrong name may have meant."""
     folded = {column: re.sub(r"\W|_", "", column.casefold()) for column in columns}
     wanted = re.sub(r"\W|_", "", name.casefold())
     within = [c for c, text in folded.items() if wanted and text and (wanted in text or text in wanted)]
-    close = difflib.get_close_matches(wanted, folded.values(), n=2, cutoff=0.6)
+    close = difflib.get_close_matches(wanted, folded.values(), n=2, cutoff=cutoff)
     near = [c for text in close for c, other in folded.items() if other == text]
     return list(dict.fromkeys([*sorted(within, key=len), *near]))[:2]
 
@@ -249,8 +285,8 @@ LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply
 NO_STEPS_LEFT = "No steps are left. Reply with Answer: and Summary: from the real output above."
 NEITHER = "Reply with either one ```python block, or Answer: and Summary:."
 SAME_CODE = (
-    "This is the code that just failed, and it was not run again. Change the failing line: "
-    "look at the column names and types above."
+    "This is the code that just failed, and it was not run again. Write it in another way, "
+    "step by step, with simpler lines."
 )
 
 

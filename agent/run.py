@@ -19,6 +19,8 @@ from agent.protocol import STOP, RunCode
 from sandbox import Execution, SandboxError, Session, TableProfile
 
 HEARTBEAT_SECONDS = 0.25
+# Told that its code was not accepted, a greedy model repeats it word for word; sampling frees it.
+STUCK_TEMPERATURE = 0.8
 
 
 @dataclass(frozen=True)
@@ -153,14 +155,10 @@ def run_many(
     live = list(range(len(jobs)))
     with ThreadPoolExecutor(workers) as pool:
         while live:
-            start = time.perf_counter()
-            replies = model.generate(
-                [jobs[i][0].messages for i in live], **_sampling(jobs[live[0]][0], temperature, seed)
-            )
-            seconds = time.perf_counter() - start
-            list(pool.map(_advance, [jobs[i] for i in live], replies, [clocks[i] for i in live]))
+            stuck = [i for i in live if jobs[i][0].stuck]
+            for batch in (stuck, [i for i in live if i not in stuck]):
+                _turn(jobs, clocks, batch, pool, model, temperature, seed)
             for i in live:
-                clocks[i].model += seconds
                 if jobs[i][0].done:
                     trajectories[i] = jobs[i][0].trajectory(
                         **_about(model, seed, temperature), **clocks[i].record()
@@ -169,6 +167,18 @@ def run_many(
                         on_done(i, trajectories[i])
             live = [i for i in live if not jobs[i][0].done]
     return trajectories
+
+
+def _turn(jobs, clocks, batch: list[int], pool, model: Model, temperature: float, seed: int) -> None:
+    """One reply for each episode of the batch, which are all sampled alike, and what comes of it."""
+    if not batch:
+        return
+    start = time.perf_counter()
+    conversations = [jobs[i][0].messages for i in batch]
+    replies = model.generate(conversations, **_sampling(jobs[batch[0]][0], temperature, seed))
+    for i in batch:
+        clocks[i].model += time.perf_counter() - start
+    list(pool.map(_advance, [jobs[i] for i in batch], replies, [clocks[i] for i in batch]))
 
 
 def _advance(job: tuple[Episode, Session], reply: str, clock: _Clock) -> None:
@@ -212,9 +222,9 @@ def _execute(session: Session, code: str, clock: _Clock) -> Iterator[Event]:
 def _sampling(episode: Episode, temperature: float, seed: int) -> dict:
     return {
         "max_new_tokens": episode.limits.reply_tokens,
-        "temperature": temperature,
+        "temperature": max(temperature, STUCK_TEMPERATURE) if episode.stuck else temperature,
         "stop": STOP,
-        "seed": seed,
+        "seed": seed + len(episode.messages),
     }
 
 
