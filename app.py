@@ -23,7 +23,7 @@ from sandbox import InputError, Limits, SandboxError
 
 SLOTS = 2  # conversations that an embedded model computes side by side; the others wait for a slot
 VISITORS = 32
-VISIT_SECONDS = 30 * 60
+VISIT_SECONDS = 4 * 60 * 60
 TROUBLE = (InputError, SandboxError, ModelError, ValueError)
 UP = "(...i) => { document.getElementById('asking').scrollIntoView({behavior: 'smooth'}); return i; }"
 
@@ -57,31 +57,32 @@ def opened(state: Visit) -> dict:
     }
 
 
-def ask(state: Visit, text: str) -> Iterator[dict]:
+def ask_here(state: Visit, text: str) -> Iterator[dict]:
     """Answers the question, step by step."""
     if state.running:
         return
-    try:
-        if not text.strip():
-            raise ValueError("Write a question first.")
-        if not state.files:
-            raise InputError("Choose a file first, or open one of the examples below.")
+    if not text.strip():
+        yield {notice: render.message("Write a question first.")}
+    elif not state.files:
+        yield {notice: render.message("Choose a file first, or open one of the examples below.")}
+    else:
         yield from follow(state, text)
-    except TROUBLE as error:
-        yield {notice: render.message(str(error)), **buttons(running=False)}
 
 
 def follow(state: Visit, text: str) -> Iterator[dict]:
     """The course of an answer, a picture at a time."""
-    yield {notice: "", notebook: gr.update(visible=False), **buttons(running=True)}
-    yield {past: render.past(state.past)}
+    yield {notice: "", past: render.past(state.past), notebook: gr.update(visible=False), **buttons(True)}
     sent: dict = {}
-    for shown in visit.answer(state, text, loader):
-        picture = pictured(shown)
-        if changed := {part: html for part, html in picture.items() if sent.get(part) != html}:
-            yield changed
-        sent = picture
-    yield {state_box: state, **buttons(running=False), **finished(state, shown)}
+    try:
+        for shown in visit.answer(state, text, loader):
+            picture = pictured(shown)
+            if changed := {part: html for part, html in picture.items() if sent.get(part) != html}:
+                yield changed
+            sent = picture
+        yield {state_box: state, **buttons(False), **finished(state, shown)}
+    except TROUBLE as error:
+        nothing = dict.fromkeys((result, steps, live), "")
+        yield {notice: render.message(str(error)), **nothing, **buttons(False)}
 
 
 def pictured(shown: View, note: str = "") -> dict:
@@ -95,12 +96,12 @@ def finished(state: Visit, shown: View) -> dict:
 
 
 def notebook_of(state: Visit, shown: View) -> dict:
-    if not shown.trajectory:
+    if not shown.trajectory.executions:
         return {}
     return {notebook: gr.update(value=str(visit.write_notebook(state, shown.trajectory)), visible=True)}
 
 
-def buttons(*, running: bool) -> dict:
+def buttons(running: bool) -> dict:
     return {
         ask_button: gr.update(visible=not running),
         stop_button: gr.update(visible=running),
@@ -114,12 +115,11 @@ def stop(state: Visit) -> None:
 
 def replay(example: Example, state: Visit) -> Iterator[dict]:
     """Shows a recorded answer, then opens its tables for questions of one's own."""
-    if state.running:
-        return
     recording = example.recording
     shown = View(example.question, recording.trajectory, "done")
     picture = pictured(shown, recording.note)
-    yield {notice: "", past: "", **picture}
+    if not state.running:
+        yield {notice: "", past: "", **picture}
     try:
         visit.open_files(state, example.files)
         yield opened(state) | picture | notebook_of(state, shown)
@@ -129,21 +129,20 @@ def replay(example: Example, state: Visit) -> Iterator[dict]:
 
 def run_live(example: Example, state: Visit) -> Iterator[dict]:
     """Asks an example's question for real, now."""
-    if state.running:
-        return
     try:
         visit.open_files(state, example.files)
-        yield opened(state)
-        yield from follow(state, example.question)
     except TROUBLE as error:
-        yield {notice: render.message(str(error)), **buttons(running=False)}
+        yield {notice: render.message(str(error))}
+        return
+    yield opened(state)
+    yield from follow(state, example.question)
 
 
 def look_at_model() -> tuple:
     return render.model_state(loader.state), gr.Timer(active=not loader.ready)
 
 
-def answer_client(paths: list[str] | None, text: str, max_steps: float) -> Iterator[dict]:
+def ask(files: list[str] | None, question: str, max_steps: float) -> Iterator[dict]:
     """Answers one question about data files.
 
     Yields {"phase", "steps", "seconds"} while it goes on, and at last {"answer", "summary", "verified",
@@ -151,10 +150,10 @@ def answer_client(paths: list[str] | None, text: str, max_steps: float) -> Itera
     """
     own = Visit()
     try:
-        if not paths:
+        if not files:
             raise InputError("There is no file: give at least one.")
-        visit.open_files(own, paths)
-        for shown in visit.answer(own, text, loader, max_steps=max(1, int(max_steps))):
+        visit.open_files(own, files)
+        for shown in visit.answer(own, question, loader, max_steps=max(1, int(max_steps))):
             record = shown.trajectory
             count = len(record.executions) if record else 0
             yield {"phase": shown.phase, "steps": count, "seconds": round(shown.seconds, 1)}
@@ -168,8 +167,10 @@ def answer_client(paths: list[str] | None, text: str, max_steps: float) -> Itera
 # The page, from top to bottom
 
 
-with gr.Blocks(title="DataSense", analytics_enabled=False) as demo:
-    state_box = gr.State(lambda: Visit(), time_to_live=VISIT_SECONDS, delete_callback=visit.close)
+cleaning = (60 * 60, 2 * VISIT_SECONDS)  # how often, and how old an upload must be
+
+with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning) as demo:
+    state_box = gr.State(Visit(), time_to_live=VISIT_SECONDS, delete_callback=visit.close)
 
     with gr.Row(elem_classes="ds-head"):
         gr.HTML('<span class="ds-name">DataSense</span>', elem_classes="ds-brand")
@@ -234,7 +235,7 @@ with gr.Blocks(title="DataSense", analytics_enabled=False) as demo:
     private = {"api_visibility": "private", "show_progress": "hidden"}
 
     files.upload(choose, [state_box, files], everything, **private)
-    gr.on([ask_button.click, question.submit], ask, [state_box, question], everything, **private)
+    gr.on([ask_button.click, question.submit], ask_here, [state_box, question], everything, **private)
     stop_button.click(stop, state_box, None, queue=False, **private)
     for example, replay_button, live_button in cards:
         replay_button.click(partial(replay, example), state_box, everything, js=UP, **private)
@@ -242,7 +243,7 @@ with gr.Blocks(title="DataSense", analytics_enabled=False) as demo:
     ticks = gr.Timer(0.5)
     ticks.tick(look_at_model, None, [model, ticks], queue=False, **private)
     client_button.click(
-        answer_client,
+        ask,
         [client_files, client_question, client_steps],
         client_answer,
         api_name="ask",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,14 +25,19 @@ from page.loading import Loader
 from sandbox import InputError, SandboxError, Session
 
 FRAME_SECONDS = 0.1  # a browser is sent no more than ten pictures of a reply a second
+MOST_PROCESSES = 24  # of visitors together; one more costs the longest idle one its variables
+
+_holding: list[Visit] = []  # those who have a process, the longest idle first
+_lock = threading.Lock()
 
 
-@dataclass
+@dataclass(eq=False)
 class Visit:
     """One browser session: its files and tables, its Python process, its conversation.
 
     Attributes:
         stop: set by the Stop button; the running answer sees it within HEARTBEAT_SECONDS.
+        running: whether a question is being answered.
         past: what was asked of these files and answered, the newest last.
         folder: where this visitor's notebooks are written.
     """
@@ -67,22 +73,39 @@ def open_files(visit: Visit, files: Sequence[str | Path]) -> None:
     """Starts afresh on these files; on an error the visit stays as it was.
 
     Raises:
-        InputError, SandboxError: see `sandbox.open`.
+        InputError: a file cannot be used, or a question is being answered.
+        SandboxError: see `sandbox.open`.
     """
+    if visit.running:
+        raise InputError("A question is being answered: stop it first.")
     session = sandbox.open(files)
     try:
         session.profile()
     except (InputError, SandboxError):
         session.close()
         raise
-    if visit.session:
-        visit.session.close()
-    visit.files, visit.session = tuple(map(Path, files)), session
+    _hold(visit, session)
+    visit.files = tuple(map(Path, files))
     visit.episode, visit.past = None, ()
+
+
+def _hold(visit: Visit, session: Session) -> None:
+    """Gives the visit a process for its own, and takes one from the longest idle where there are too many."""
+    with _lock:
+        if visit.session:
+            visit.session.close()
+        visit.session = session
+        _holding[:] = [other for other in _holding if other is not visit] + [visit]
+        surplus = len(_holding) - MOST_PROCESSES
+        for idle in [other for other in _holding[:-1] if not other.running][: max(surplus, 0)]:
+            idle.session.close()
+            _holding.remove(idle)
 
 
 def close(visit: Visit) -> None:
     """Ends the Python process and deletes what was written for this visitor."""
+    with _lock:
+        _holding[:] = [other for other in _holding if other is not visit]
     if visit.session:
         visit.session.close()
     if visit.folder:
@@ -107,9 +130,11 @@ def answer(
     try:
         yield from _wait_for_model(visit, question, loader, started)
         if visit.stop:
+            stopped = Trajectory(question, (), (), (), "stopped")
+            yield View(question, stopped, "done", seconds=time.monotonic() - started)
             return
-        if not visit.session or not visit.session.alive:  # a step was stopped and killed
-            visit.session = sandbox.open(visit.files)
+        if not visit.session or not visit.session.alive:  # a step was stopped, or others needed the room
+            _hold(visit, sandbox.open(visit.files))
         tables = visit.session.profile()
         visit.episode = new_episode(
             question, tables, loader.state, max_steps=max_steps, after=visit.episode

@@ -1,4 +1,4 @@
-"""What a model is to the rest of the house: the Model protocol, its usage record, and its one error."""
+"""What a model is to the rest of the house: the Model protocol, its usage record, and its errors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ HEARTBEAT_SECONDS = 0.25
 
 class ModelError(RuntimeError):
     """A model cannot be had or cannot go on; the text is one sentence for the person who asked."""
+
+
+class Unavailable(Exception):
+    """A source of weights does not have them now; the text is half a sentence that says why."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Model(Protocol):
     usage: Usage
 
     def count_tokens(self, text: str) -> int:
-        """The number of tokens of `text`, without any chat template around it."""
+        """The number of tokens of `text`, without any chat template around it; never too low a number."""
         ...
 
     def generate(

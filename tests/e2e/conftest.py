@@ -13,6 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from gradio_client import Client, handle_file
+from playwright import sync_api
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60_000  # ms; generous, for a machine that does other things as well
@@ -26,12 +28,11 @@ def give_up(reason):
 
 @pytest.fixture(scope="session")
 def chromium():
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
+    with sync_api.sync_playwright() as playwright:
         path = os.environ.get("CHROMIUM") or shutil.which("chromium")
         try:
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except api.Error as error:
+        except sync_api.Error as error:
             give_up(f"No browser: run playwright install chromium ({error.message[:80]})")
         yield browser
         browser.close()
@@ -101,7 +102,7 @@ def question_box(page):
 def upload(page, *files):
     """Chooses files; waits until the page shows their tables."""
     page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
-    page.locator(".ds-table h3", has_text=Path(files[0]).name).wait_for()
+    page.locator(".ds-table h3", has_text=Path(files[0]).name).first.wait_for()
 
 
 def ask(page, question):
@@ -117,3 +118,12 @@ def answered(page, question):
     heading.wait_for()
     page.get_by_role("button", name="Ask", exact=True).wait_for()
     return page.locator("#result .ds-card").inner_text()
+
+
+def connect(server):
+    """A program's way in."""
+    return Client(server.url, verbose=False)
+
+
+def given(path):
+    return handle_file(str(path))

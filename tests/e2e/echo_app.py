@@ -1,14 +1,16 @@
 """The page with a model whose moves a test knows: `python -m tests.e2e.echo_app`.
 
-It runs the question as Python and answers with the last line of the output. A question that begins with
-"write" has it write on and on.
+It runs the question as Python and answers with the last line of the output. Two questions are not Python:
+"what did I ask before?" is put as a comment into the code, and one that begins with "write" has it write on
+and on. With $ECHO_DOWNLOADS it is never there: its download stands still.
 """
 
+import os
 import re
 import time
 
 import app
-from agent.models import Usage
+from agent.models import Progress, Usage
 
 QUESTION = re.compile(r"Question: (.*)\Z", re.S)
 
@@ -22,7 +24,11 @@ class Echo:
     def stream(self, conversation, **sampling):
         last = conversation[-1]["content"]
         if asked := QUESTION.search(last):
-            yield from self._code(asked[1])
+            if asked[1] == "what did I ask before?":
+                questions = [found[1] for said in conversation if (found := QUESTION.search(said["content"]))]
+                yield from self._code(f"# {questions[-2]}\nprint(len(df))")
+            else:
+                yield from self._code(asked[1])
         else:
             output = last.splitlines()[-1]
             yield f"Answer: {output}\nSummary: The output says {output}"
@@ -39,5 +45,6 @@ class Echo:
 
 
 if __name__ == "__main__":
-    app.loader.state = Echo()
+    downloading = Progress("echo", 300_000_000, 1_200_000_000, "download")
+    app.loader.state = downloading if "ECHO_DOWNLOADS" in os.environ else Echo()
     app.serve()

@@ -3,12 +3,15 @@
 import json
 import re
 import time
+import urllib.request
 
 import nbformat
+import openpyxl
 import psutil
 import pytest
+from gradio_client.exceptions import AppError
 
-from tests.e2e.conftest import answered, ask, question_box, upload
+from tests.e2e.conftest import answered, ask, connect, given, question_box, served, upload
 
 CITIES = "city,warmth,rain\nOslo,6.5,763\nLima,19.2,\nCairo,22.1,25\n"
 WARMEST = "print(df.loc[df['warmth'].idxmax(), 'city'])"
@@ -106,6 +109,14 @@ def test_a_follow_up_keeps_variables_and_shows_what_was_asked_before(visitor, ci
     assert "22.1" in page.locator(".ds-past").inner_text()
 
 
+def test_a_follow_up_goes_on_with_the_conversation(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    answered(page, WARMEST)
+    answered(page, "what did I ask before?")
+    assert WARMEST in page.locator("#steps").inner_text()
+
+
 def test_a_new_file_starts_afresh(visitor, cities, tmp_path):
     page = visitor()
     upload(page, cities)
@@ -117,6 +128,7 @@ def test_a_new_file_starts_afresh(visitor, cities, tmp_path):
     assert not page.locator("#result .ds-card").is_visible()
     ask(page, "print(kept)")
     page.locator("#steps").get_by_text("NameError").first.wait_for()
+    assert page.locator(".ds-past").count() == 0
 
 
 def test_two_visitors_share_nothing(visitor, cities, tmp_path):
@@ -188,6 +200,20 @@ def test_text_from_a_file_or_a_model_is_never_markup(visitor, tmp_path):
     assert [url for url in page.requested if "leak" in url or url.endswith("/x")] == []
 
 
+def test_the_name_of_a_sheet_is_never_markup(visitor, tmp_path):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title in ("<img src=x onerror=pwned=1>", "<b>bold"):
+        book.create_sheet(title).append(["a"])
+        book[title].append([1])
+    path = tmp_path / "book.xlsx"
+    book.save(path)
+    page = visitor()
+    upload(page, path)
+    assert "<img src=x onerror=pwned=1>" in page.locator(".ds-table").first.inner_text()
+    assert page.evaluate("window.pwned") is None
+
+
 def test_the_page_asks_no_other_host(visitor, echo):
     page = visitor()
     page.get_by_role("button", name="Which region has the highest total revenue?").click()
@@ -243,6 +269,35 @@ def test_a_question_without_a_file_says_what_to_do(visitor):
     assert "Choose a file first" in page.get_by_role("alert").inner_text()
 
 
+def test_the_page_is_in_use_while_the_model_downloads(chromium, cities, tmp_path):
+    with served("tests.e2e.echo_app", tmp_path / "log.txt", ECHO_DOWNLOADS="1") as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        page.get_by_text("Downloading echo").wait_for()
+        assert "300 of 1,200 MB" in page.locator(".ds-model").inner_text()
+        page.get_by_role("button", name="Which region has the highest total revenue?").click()
+        page.locator("#result .ds-note").wait_for()
+        upload(page, cities)
+        ask(page, WARMEST)
+        page.get_by_text("Waiting for the model").wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.locator("#result").get_by_text("Stopped.").wait_for(timeout=5000)
+        page.close()
+
+
+def test_a_file_chosen_while_an_answer_runs_disturbs_nothing(visitor, cities, tmp_path):
+    other = tmp_path / "people.csv"
+    other.write_text("name\nAna\n")
+    page = visitor()
+    upload(page, cities)
+    ask(page, "write a novel")
+    page.locator("#live").get_by_text("word").wait_for()
+    page.locator("input[type=file]").first.set_input_files(str(other))
+    page.get_by_role("alert").get_by_text("stop it first").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    assert "Cairo" in answered(page, WARMEST)
+
+
 def test_a_program_can_ask(echo, cities):
     client = connect(echo)
     job = client.submit([given(cities)], WARMEST, 5, api_name="/ask")
@@ -253,8 +308,6 @@ def test_a_program_can_ask(echo, cities):
 
 
 def test_a_program_is_told_what_was_wrong_with_its_file(echo, tmp_path):
-    from gradio_client.exceptions import AppError
-
     empty = tmp_path / "empty.csv"
     empty.touch()
     with pytest.raises(AppError, match="empty.csv is empty"):
@@ -271,23 +324,9 @@ def test_a_program_cannot_name_a_file_of_the_server(echo, tmp_path):
 
 def call(server, request):
     """What the plain HTTP interface says to a request for `ask`."""
-    import urllib.request
-
     address = f"{server.url}/gradio_api/call/ask"
     post = urllib.request.Request(address, request, {"Content-Type": "application/json"})
     with urllib.request.urlopen(post, timeout=30) as response:
         event = json.load(response)["event_id"]
     with urllib.request.urlopen(f"{address}/{event}", timeout=60) as response:
         return response.read().decode()
-
-
-def connect(server):
-    from gradio_client import Client
-
-    return Client(server.url, verbose=False)
-
-
-def given(path):
-    from gradio_client import handle_file
-
-    return handle_file(str(path))

@@ -1,0 +1,27 @@
+"""The real 0.5B, loaded once, and text as the models are given it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.models import ModelError, load
+
+EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
+
+
+@pytest.fixture(scope="session")
+def small_model():
+    try:
+        model = load("coder-0.5b", slots=2)
+    except ModelError as error:
+        required = os.environ.get("CI") or os.environ.get("DATASENSE_REQUIRE_ALL") == "1"
+        (pytest.fail if required else pytest.skip)(f"coder-0.5b cannot be loaded: {error}")
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="session")
+def tables():
+    """The first 4,000 characters of each example table."""
+    return [path.read_text()[:4000] for path in sorted(EXAMPLES.glob("*.csv"))]
