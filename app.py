@@ -8,6 +8,7 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT. What the parts do stands in `page/`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 
@@ -37,9 +38,9 @@ def choose(state: Visit, chosen: list[str]) -> dict:
     """Reads the chosen files and shows them; where they can't be read, says why and leaves all as it was."""
     try:
         visit.open_files(state, chosen)
-    except (InputError, SandboxError) as error:
+        return opened(state)
+    except TROUBLE as error:
         return {files: None, notice: render.message(str(error))}
-    return opened(state)
 
 
 def opened(state: Visit) -> dict:
@@ -121,8 +122,8 @@ def replay(example: Example, state: Visit) -> Iterator[dict]:
     if not state.running:
         yield {notice: "", past: "", **picture}
     try:
-        visit.open_files(state, example.files)
-        yield opened(state) | picture | notebook_of(state, shown)
+        if visit.open_files(state, example.files):
+            yield opened(state) | picture | notebook_of(state, shown)
     except TROUBLE as error:
         yield {notice: render.message(str(error))}
 
@@ -219,7 +220,8 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
 
     with gr.Row(elem_classes="ds-foot"):
         gr.HTML(render.FOOT, apply_default_css=False)
-        gr.DuplicateButton("Duplicate this Space", size="sm", variant="secondary")
+        on_a_space = "SPACE_ID" in os.environ  # it works nowhere else
+        gr.DuplicateButton("Duplicate this Space", size="sm", variant="secondary", visible=on_a_space)
 
     with gr.Row(visible=False):
         client_files = gr.File(file_count="multiple", label="files")
@@ -253,8 +255,8 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
 demo.queue(default_concurrency_limit=VISITORS)
 
 
-def serve(**options) -> None:
-    """Starts the model's loading and the server; `options` are those of Gradio's `launch`."""
+def serve() -> None:
+    """Starts the model's loading and the server; returns when it is ended."""
     loader.start()
     demo.launch(
         theme=THEME,
@@ -264,7 +266,6 @@ def serve(**options) -> None:
         run_history=False,
         max_file_size=Limits.input_bytes,
         ssr_mode=False,
-        **options,
     )
 
 

@@ -350,6 +350,8 @@ class Episode:
         last = self._steps[-1].execution
         if last.error:
             return prompts.LAST_STEP_FAILED
+        if not last.stdout.strip():
+            return prompts.NOTHING_PRINTED
         return prompts.not_in_output(answer, stated=bool(answers.find(answer, last.stdout)))
 
     def _refuse(self, turn: Turn, feedback: str) -> Retry | Done:

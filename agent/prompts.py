@@ -203,7 +203,7 @@ def build_self_recovery_feedback(execution: Execution, tables: Sequence[TablePro
 # What a beginner's error means and what to write instead: (kinds of error, pattern in its message, advice).
 _ADVICE = (
     ("SyntaxError", r"unmatched|does not match|never closed", "Check that the brackets pair up."),
-    ("AttributeError", r"'NoneType'", "print(...) gives None: its last parenthesis comes at the end of the line."),
+    ("AttributeError", r"NoneType", "print(...) gives None: its last parenthesis comes at the end of the line."),
     ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
     (
         "TypeError ValueError",
@@ -220,7 +220,7 @@ _ADVICE = (
     ("IndexingError", r"", "Filter with a condition on the rows, or filter the counts: c = ...; c[c > n].index.tolist()."),
     ("IndexError", r"out.of.bounds", "No row meets the condition. Look at the values that the column really has."),
     ("ModuleNotFoundError", r"", "It is not installed. Use pandas and plain Python."),
-    ("KeyError", r"^-?\d+$|^True$|^False$", "Take a row by its label with df.loc[label, column]."),
+    ("KeyError", r"^-?\d+$|^True$|^False$", "Take rows by a value with df[df[column] == value], by their label with df.loc[label, column]."),
 )
 
 
@@ -282,6 +282,9 @@ NOTHING_RAN = (
     "Reply with a ```python block that prints the answer."
 )
 LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
+NOTHING_PRINTED = (
+    "The last step printed nothing, so nothing supports this answer. Reply with code that prints the value."
+)
 NO_STEPS_LEFT = "No steps are left. Reply with Answer: and Summary: from the real output above."
 NEITHER = "Reply with either one ```python block, or Answer: and Summary:."
 SAME_CODE = (

@@ -156,7 +156,7 @@ def run_many(
     with ThreadPoolExecutor(workers) as pool:
         while live:
             stuck = [i for i in live if jobs[i][0].stuck]
-            for batch in (stuck, [i for i in live if i not in stuck]):
+            for batch in ([i for i in live if i not in stuck], stuck):
                 _turn(jobs, clocks, batch, pool, model, temperature, seed)
             for i in live:
                 if jobs[i][0].done:

@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import sandbox
 from agent import models
 from agent.models import Model, ModelError, Progress
+from sandbox import SandboxError
 
 
 class Loader:
@@ -34,12 +36,13 @@ class Loader:
                 threading.Thread(target=self._load, daemon=True).start()
 
     def _load(self) -> None:
-        try:
+        with suppress(SandboxError):  # whoever opens a file is told
             sandbox.warm()
+        try:
             self.state = models.load(self._name, slots=self._slots, progress=self._note)
         except ModelError as error:
             self.state = error
-        except Exception as error:  # a thread's last words would reach nobody
+        except Exception as error:  # it would end the thread, and the page would wait for ever
             self.state = ModelError(f"The model cannot be loaded: {error}")
 
     def _note(self, progress: Progress) -> None:

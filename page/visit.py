@@ -40,6 +40,7 @@ class Visit:
         running: whether a question is being answered.
         past: what was asked of these files and answered, the newest last.
         folder: where this visitor's notebooks are written.
+        choice: stands for the files that were chosen last, while they are being read.
     """
 
     files: tuple[Path, ...] = ()
@@ -49,6 +50,7 @@ class Visit:
     stop: bool = False
     running: bool = False
     folder: Path | None = None
+    choice: object = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ class View:
     seconds: float = 0.0
 
 
-def open_files(visit: Visit, files: Sequence[str | Path]) -> None:
+def open_files(visit: Visit, files: Sequence[str | Path]) -> bool:
     """Starts afresh on these files; on an error the visit stays as it was.
+
+    Returns False, and changes nothing, where the visitor chose others while these were being read.
 
     Raises:
         InputError: a file cannot be used, or a question is being answered.
@@ -78,21 +82,26 @@ def open_files(visit: Visit, files: Sequence[str | Path]) -> None:
     """
     if visit.running:
         raise InputError("A question is being answered: stop it first.")
+    visit.choice = choice = object()
     session = sandbox.open(files)
     try:
         session.profile()
     except (InputError, SandboxError):
         session.close()
         raise
+    if visit.choice is not choice:
+        session.close()
+        return False
     _hold(visit, session)
     visit.files = tuple(map(Path, files))
     visit.episode, visit.past = None, ()
+    return True
 
 
 def _hold(visit: Visit, session: Session) -> None:
     """Gives the visit a process for its own, and takes one from the longest idle where there are too many."""
     with _lock:
-        if visit.session:
+        if visit.session and visit.session is not session:
             visit.session.close()
         visit.session = session
         _holding[:] = [other for other in _holding if other is not visit] + [visit]
@@ -133,8 +142,8 @@ def answer(
             stopped = Trajectory(question, (), (), (), "stopped")
             yield View(question, stopped, "done", seconds=time.monotonic() - started)
             return
-        if not visit.session or not visit.session.alive:  # a step was stopped, or others needed the room
-            _hold(visit, sandbox.open(visit.files))
+        alive = visit.session and visit.session.alive  # else a step was stopped, or others took its place
+        _hold(visit, visit.session if alive else sandbox.open(visit.files))
         tables = visit.session.profile()
         visit.episode = new_episode(
             question, tables, loader.state, max_steps=max_steps, after=visit.episode

@@ -22,8 +22,8 @@ from agent.models.base import HEARTBEAT_SECONDS, Message, ModelError, Usage, unt
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 120.0  # between two chunks; a slow server reads a long prompt for a minute
 PARALLEL_REQUESTS = 8
-# An upper bound on tokens: no usual tokenizer cuts words finer than this, save for rare scripts.
-_TOKEN = re.compile(r"[A-Za-z]{1,3}|\s+|.", re.DOTALL)
+# Pieces at least as small as those of usual tokenizers, so that their number is an upper bound.
+_PIECE = re.compile(r"[A-Z]{1,2}(?![a-z])|[A-Za-z][a-z]{0,2}|\s{1,2}|.")
 
 Send = Callable[[dict], Iterator[dict]]  # an OpenAI chat request -> the chunks of its answer
 
@@ -56,7 +56,8 @@ class Endpoint:
         self._usage_lock = threading.Lock()
 
     def count_tokens(self, text: str) -> int:
-        return sum(max(1, len(token.encode()) // 2) for token in _TOKEN.findall(text))
+        """At most 1.3 times the true number on tables, twice on prose and code."""
+        return sum(1 if piece.isascii() else len(piece.encode()) - 1 for piece in _PIECE.findall(text))
 
     def generate(
         self,

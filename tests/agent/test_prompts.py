@@ -1,0 +1,84 @@
+"""What the model is shown fits its context, says what was left out, and helps after an error."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import Episode, EpisodeLimits, prompts
+from sandbox import ColumnProfile, Execution, ExecutionError, TableProfile
+
+
+def count(text):
+    return len(text) // 3 + 1
+
+
+def table(*names, name="sales", **changes):
+    columns = tuple(
+        ColumnProfile(n, "int64", "number", missing=0, distinct=9, minimum="1", maximum="9") for n in names
+    )
+    return TableProfile(name, f"{name}.csv", rows=10, columns=columns, **changes)
+
+
+def failed(kind, message, code="x", line="x"):
+    return Execution(code, error=ExecutionError(kind, message, line, 1))
+
+
+def test_a_wide_tables_card_fits_and_keeps_the_columns_that_are_asked_for():
+    wide = table(*(f"measure_{i}" for i in range(1000)), "total revenue")
+    card = prompts.table_card([wide], "What is the highest revenue?", 600, count)
+    assert count(card) <= 650
+    assert "- 'total revenue': number, 1 to 9" in card
+    assert "more columns, not shown" in card
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=200), st.integers(100, 900))
+def test_a_card_never_passes_its_budget_by_much(names, budget):
+    assert count(prompts.table_card([table(*names)], "How many?", budget, count)) <= budget + 60
+
+
+def test_text_that_looks_like_money_is_named_as_text():
+    column = ColumnProfile("price", "str", "text", 0, 40, values=("$1,249.00", "$3.10"))
+    assert "astype(float)" in prompts.column_line(column)
+
+
+@given(st.text(max_size=5000), st.integers(60, 400))
+def test_long_output_is_cut_in_the_middle_and_says_so(text, budget):
+    clipped = prompts.clip(text, budget, count)
+    assert clipped == text or ("left out" in clipped and count(clipped) <= budget + 20)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (("KeyError", "'Revenue'"), "Use 'revenue (USD)'"),
+        (("KeyError", "'zzz'"), "The columns are 'revenue (USD)'"),
+        (("KeyError", "12"), "df.loc[label, column]"),
+        (("AttributeError", "'DataFrame' object has no attribute 'revenue'"), "df['revenue (USD)']"),
+        (("AttributeError", "'NoneType' object has no attribute 'any'"), "print(...) gives None"),
+        (("NameError", "name 'data' is not defined"), "The table is `df`"),
+        (("ValueError", "could not convert string to float: '$3'"), "That column is text"),
+        (("ValueError", "The truth value of a Series is ambiguous."), "parentheses"),
+        (("ModuleNotFoundError", "No module named 'nltk'"), "not installed"),
+        (("SyntaxError", "unmatched ')'"), "brackets"),
+    ],
+)
+def test_a_failed_step_is_answered_with_advice(error, advice):
+    assert advice in prompts.build_self_recovery_feedback(failed(*error), [table("revenue (USD)")])
+
+
+def test_a_column_of_another_table_is_named_with_its_owner():
+    tables = [table("gpa", name="students"), table("score", name="grades")]
+    feedback = prompts.build_self_recovery_feedback(failed("KeyError", "'gpa'"), tables)
+    assert "'gpa' is a column of students." in feedback
+
+
+def test_a_conversation_of_long_outputs_stays_within_the_context():
+    limits = EpisodeLimits(context_tokens=3000)
+    episode = Episode("How many?", [table("a")], limits, count_tokens=count)
+    for step in range(limits.max_steps):
+        if episode.done:
+            break
+        action = episode.receive(f"```python\nprint({step})\n```")
+        episode.observe(Execution(action.code, stdout="x " * 4000))
+    used = sum(count(m["content"]) + 8 for m in episode.messages)
+    assert used + limits.reply_tokens <= limits.context_tokens + 200
