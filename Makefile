@@ -1,18 +1,36 @@
-# make setup | test | lint. Each sets up all that it needs; a second call starts at once.
-PYTHON ?= python3.11
+# make app     the page, on http://127.0.0.1:7860
+# make test    all tests
+# make bench   the benchmarks of the example questions and of the sandbox
+# Each sets up all that it needs in .venv; a second call starts at once.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup test lint
+.PHONY: setup app test lint bench
 
-setup: .venv/ready
+setup: .venv/app
 
-.venv/ready: requirements-cpu.txt requirements-dev.txt
+.venv/app: requirements-cpu.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "DataSense needs Python 3.11 or newer; set PYTHON.")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PIP) -r requirements-cpu.txt
 	touch $@
 
-test: .venv/ready
+.venv/dev: .venv/app requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	touch $@
+
+app: .venv/app
+	$(BIN)/python app.py
+
+test: .venv/dev
 	$(BIN)/python -m pytest
 
-lint: .venv/ready
+lint: .venv/dev
 	$(BIN)/ruff check .
+
+bench: .venv/dev
+	$(BIN)/python -m sandbox bench
+	$(BIN)/python -m benchmarks.examples --gallery
+	$(BIN)/python -m benchmarks.examples

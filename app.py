@@ -37,8 +37,7 @@ loader = Loader(slots=SLOTS)
 def choose(state: Visit, chosen: list[str]) -> dict:
     """Reads the chosen files and shows them; where they can't be read, says why and leaves all as it was."""
     try:
-        visit.open_files(state, chosen)
-        return opened(state)
+        return opened(state) if visit.open_files(state, chosen) else {files: None}
     except TROUBLE as error:
         return {files: None, notice: render.message(str(error))}
 
@@ -131,12 +130,11 @@ def replay(example: Example, state: Visit) -> Iterator[dict]:
 def run_live(example: Example, state: Visit) -> Iterator[dict]:
     """Asks an example's question for real, now."""
     try:
-        visit.open_files(state, example.files)
+        if visit.open_files(state, example.files):
+            yield opened(state)
+            yield from follow(state, example.question)
     except TROUBLE as error:
         yield {notice: render.message(str(error))}
-        return
-    yield opened(state)
-    yield from follow(state, example.question)
 
 
 def look_at_model() -> tuple:

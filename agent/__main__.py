@@ -35,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def ask(options: argparse.Namespace) -> int:
     """Answers one question; files are read before the model is loaded, so that a bad one is told at once."""
+    if not options.question.strip():
+        raise ValueError("The question is empty: ask something about the tables.")
     _check_output(options.notebook)
     models.check_name(options.model)
     with sandbox.open(options.files) as session:

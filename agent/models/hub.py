@@ -14,7 +14,6 @@ from agent.models.progress import OnProgress, Progress
 PROBE_SECONDS = 3.0
 READ_SECONDS = 20.0
 ATTEMPTS = 4  # in a row that bring nothing new
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ def download(source: HubFile, target: Path, size: int, on_progress: OnProgress) 
         OSError: the disk is full or not writable.
     """
     import httpx
-    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         raise Unavailable("HF_HUB_OFFLINE keeps the Hugging Face Hub out")
     if not _answers(f"{constants.ENDPOINT}/api/models/{source.repo}"):
         raise Unavailable("the Hugging Face Hub does not answer")
-    url = hf_hub_url(source.repo, source.file, revision=source.revision, endpoint=constants.ENDPOINT)
+    url = f"{constants.ENDPOINT}/{source.repo}/resolve/{source.revision}/{source.file}"
     with target.open("ab") as file:
         attempts, why = 0, ""
         while (before := file.tell()) < size:
@@ -77,7 +76,7 @@ def _continue(url: str, file: BinaryIO, size: int, on_progress: OnProgress) -> N
         response.raise_for_status()
         if response.status_code != 206:  # all from the beginning
             file.truncate(0)
-        for chunk in response.iter_bytes(CHUNK_BYTES):
+        for chunk in response.iter_bytes():  # whatever has come, so that nothing is lost at a break
             file.write(chunk)
             on_progress(Progress(Path(file.name).stem, min(file.tell(), size), size, "download"))
 

