@@ -1,6 +1,5 @@
 """Names of models: what each becomes, and what is said where it becomes none."""
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from agent.models import ModelError, available, check_name, load, registry
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("name", ["coder-1.5b", "gemma-4-e2b", "endpoint:http://host:8000/v1#small", "hf:some/model"])
+@pytest.mark.parametrize("name", ["coder-1.5b", "gemma-4-e2b", "endpoint:http://host/v1#small", "hf:some/model"])
 def test_a_name_of_each_form_is_known(name):
     check_name(name)
 
@@ -75,16 +74,15 @@ def test_an_adapter_of_ours_is_taken_only_if_it_was_measured_better(tmp_path, mo
 
 def test_importing_the_models_loads_no_library():
     code = "import sys, agent.models; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()
     heavy = {"torch", "transformers", "xllamacpp", "huggingface_hub", "httpx", "numpy", "pandas", "tqdm"}
-    assert not heavy & set(loaded.stdout.split())
+    assert not heavy & set(loaded)
 
 
-def test_a_file_of_ones_own_is_named_and_hashed(tmp_path):
+def test_a_file_that_is_no_model_is_named(tmp_path):
     file = tmp_path / "mine.gguf"
     file.write_bytes(b"no model")
     reports = []
     with pytest.raises(ModelError, match=f"llama.cpp cannot load {file}: it is damaged"):
         load(str(file), progress=reports.append)
     assert [report.phase for report in reports] == ["verify", "load"]
-    assert hashlib.sha256(b"no model")
