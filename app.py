@@ -71,7 +71,13 @@ def ask_here(state: Visit, text: str) -> Iterator[dict]:
 
 def follow(state: Visit, text: str) -> Iterator[dict]:
     """The course of an answer, a picture at a time."""
-    yield {notice: "", past: render.past(state.past), notebook: gr.update(visible=False), **buttons(True)}
+    yield {
+        notice: "",
+        past: render.past(state.past),
+        notebook: gr.update(visible=False),
+        **buttons(running=True),
+        question: gr.update(value="", interactive=False),  # it heads the answer from now on
+    }
     sent: dict = {}
     try:
         for shown in visit.answer(state, text, loader):
@@ -79,10 +85,11 @@ def follow(state: Visit, text: str) -> Iterator[dict]:
             if changed := {part: html for part, html in picture.items() if sent.get(part) != html}:
                 yield changed
             sent = picture
-        yield {state_box: state, **buttons(False), **finished(state, shown)}
+        yield {state_box: state, **buttons(running=False), **finished(state, shown)}
     except TROUBLE as error:
         nothing = dict.fromkeys((result, steps, live), "")
-        yield {notice: render.message(str(error)), **nothing, **buttons(False)}
+        again = {question: gr.update(value=text, interactive=True)}
+        yield {notice: render.message(str(error)), **nothing, **buttons(running=False), **again}
 
 
 def pictured(shown: View, note: str = "") -> dict:
@@ -90,9 +97,9 @@ def pictured(shown: View, note: str = "") -> dict:
 
 
 def finished(state: Visit, shown: View) -> dict:
-    """What an answer leaves: a notebook to take home, and an empty box for the next question."""
+    """What an answer leaves: a notebook to take home, and a box for the next question."""
     hint = "Ask a follow-up: variables and conversation are kept"
-    return notebook_of(state, shown) | {question: gr.update(value="", placeholder=hint, interactive=True)}
+    return notebook_of(state, shown) | {question: gr.update(placeholder=hint, interactive=True)}
 
 
 def notebook_of(state: Visit, shown: View) -> dict:
@@ -101,11 +108,10 @@ def notebook_of(state: Visit, shown: View) -> dict:
     return {notebook: gr.update(value=str(visit.write_notebook(state, shown.trajectory)), visible=True)}
 
 
-def buttons(running: bool) -> dict:
+def buttons(*, running: bool) -> dict:
     return {
         ask_button: gr.update(visible=not running),
         stop_button: gr.update(visible=running),
-        question: gr.update(interactive=not running),
     }
 
 

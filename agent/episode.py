@@ -325,12 +325,20 @@ class Episode:
 
     def _receive_answer(self, turn: Turn, reply: FinalAnswer) -> Retry | Done:
         self._answer, self._summary = reply.answer, reply.summary
-        self._evidence = self._find_evidence(reply.answer)
+        wrong_shape = self._wrong_shape(reply.answer)
+        self._evidence = None if wrong_shape else self._find_evidence(reply.answer)
         if self._evidence:
             self._turns.append(turn)
             self.outcome = "verified"
             return Done(self.outcome)
-        return self._refuse(turn, self._what_is_missing(reply.answer))
+        return self._refuse(turn, wrong_shape or self._what_is_missing(reply.answer))
+
+    def _wrong_shape(self, answer: str) -> str:
+        """What to tell a model that answers "which" with True, or "is it" with a name; "" if all is well."""
+        yes_no, boolean = prompts.is_yes_no(self.question), answers.parse(answer, "boolean") is not None
+        if not self._steps or self._steps[-1].execution.error or yes_no is None or yes_no is boolean:
+            return ""
+        return prompts.YES_OR_NO if yes_no else prompts.NOT_YES_OR_NO
 
     def _find_evidence(self, answer: str) -> Evidence | None:
         """The newest step since the last failure whose computed output holds the answer."""

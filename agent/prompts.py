@@ -49,11 +49,21 @@ _EXAMPLE = (
     ("assistant", "```python\nprint(df.nlargest(2, 'Weight (kg)')['Owner Name'].tolist())\n```"),
     ("user", f"{EXEC_MARK} Output of step 2:\n['Li', 'Ana']"),
     ("assistant", "Answer: ['Li', 'Ana']\nSummary: Li and Ana own the two heaviest pets."),
+    ("user", "Question: What are the 3 lowest weights? Draw them as a bar chart."),
+    (
+        "assistant",
+        "```python\nlowest = df['Weight (kg)'].nsmallest(3)\nlowest.plot(kind='bar')\nprint(lowest.tolist())\n```",
+    ),
+    ("user", f"{EXEC_MARK} Output of step 1:\n[3.1, 4.0, 12.5]\n(1 chart drawn)"),
+    ("assistant", "Answer: [3.1, 4.0, 12.5]\nSummary: The three lowest weights are 3.1, 4.0 and 12.5 kg."),
 )
 
 _YES_NO = re.compile(
-    r"^\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b(?!.*\bor\b.*\?)", re.I
+    r"^\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b"
+    r"(?!.*\b(?:or|which|who|what|how|list|name)\b)",
+    re.I | re.S,
 )
+_ASKS_FOR_VALUE = re.compile(r"^\W*(?:which|what|who|whose|when|where|how|list|name|give|find|count)\b", re.I)
 _AMOUNT = re.compile(r"^\s*[-(]?\s*[$€£¥₹]\s*[\d,.]+\)?$|^\s*-?[\d,.]+\s*[%$€£]$|^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
 
 
@@ -65,8 +75,15 @@ def opening_messages() -> list[Message]:
 
 def question_message(question: str, card: str = "") -> str:
     """The user's turn: tables (not repeated for a follow-up) and question."""
-    hint = "\nPrint True or False." if _YES_NO.match(question) else ""
+    hint = "\nPrint True or False." if is_yes_no(question) else ""
     return f"{card}\n\nQuestion: {question}{hint}" if card else f"Question: {question}{hint}"
+
+
+def is_yes_no(question: str) -> bool | None:
+    """Whether True or False is asked for; None where the wording does not tell."""
+    if _YES_NO.match(question):
+        return True
+    return False if _ASKS_FOR_VALUE.match(question) else None
 
 
 def earlier_message(asked: Sequence[tuple[str, str]]) -> str:
@@ -176,7 +193,9 @@ def observation(
     if execution.error:
         text = f"{EXEC_MARK} Step {step} failed.\n" + build_self_recovery_feedback(execution, tables)
     elif output := clip(execution.stdout.rstrip(), budget, count_tokens):
-        text = f"{EXEC_MARK} Output of step {step}:\n{output}"
+        drawn = len(execution.figures)
+        chart = f"\n({drawn} chart{'s' * (drawn > 1)} drawn)" if drawn else ""
+        text = f"{EXEC_MARK} Output of step {step}:\n{output}{chart}"
     elif execution.figures:
         text = f"{EXEC_MARK} Step {step} drew a chart but printed nothing. Print the value that answers the question."
     else:
@@ -285,6 +304,8 @@ LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply
 NOTHING_PRINTED = (
     "The last step printed nothing, so nothing supports this answer. Reply with code that prints the value."
 )
+YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
+NOT_YES_OR_NO = "The question asks for a value: True or False is no answer. Reply with code that prints the value."
 NO_STEPS_LEFT = "No steps are left. Reply with Answer: and Summary: from the real output above."
 NEITHER = "Reply with either one ```python block, or Answer: and Summary:."
 SAME_CODE = (

@@ -5,6 +5,9 @@
 The library always starts llama.cpp's HTTP front as well. Here it is bound to a Unix socket in a private
 folder, with a random key, so that no port is open; only `count_tokens` goes that way, since the library has
 no call for it.
+
+A reply repeats to the letter if it is computed alike. llama.cpp's sums differ in their last bits with how much
+of a prompt was cached and with what is computed beside it; that may tip a sampled token, hardly a greedy one.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +139,7 @@ class LlamaCpp:
         temperature: float = 0.0,
         stop: Sequence[str] = (),
         seed: int = 0,
-    ) -> Iterator[str]:
+    ) -> Generator[str]:
         cancelled = threading.Event()
         request = _request(conversation, max_new_tokens, temperature, stop, seed)
         try:

