@@ -6,8 +6,8 @@ The library always starts llama.cpp's HTTP front as well. Here it is bound to a 
 folder, with a random key, so that no port is open; only `count_tokens` goes that way, since the library has
 no call for it.
 
-A reply repeats to the letter if it is computed alike. llama.cpp's sums differ in their last bits with how much
-of a prompt was cached and with what is computed beside it; that may tip a sampled token, hardly a greedy one.
+A reply repeats to the letter if it is computed alike. llama.cpp's sums differ in their last bits with how
+much of a prompt was cached and what is computed beside it; that may tip a sampled token, hardly a greedy one.
 """
 
 from __future__ import annotations
@@ -63,6 +63,9 @@ def load(
     for file in filter(None, (weights, adapter)):
         if not file.is_file():
             raise ModelError(f"{file} does not exist: give the path of a .gguf file.")
+    # By default OpenMP's threads wait for each other in busy loops; where anything else wants the cores, that
+    # costs nearly all of the speed. OpenMP reads this once, when the first library that needs it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import xllamacpp
     except ImportError as error:

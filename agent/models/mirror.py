@@ -15,7 +15,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -81,7 +81,7 @@ def _pip_download(requirement: str, folder: Path) -> Iterator[int]:
         )
         try:
             while pip.poll() is None:
-                yield sum(map(_size, folder.rglob("*.whl")))
+                yield _arrived(folder)
                 time.sleep(HEARTBEAT_SECONDS)
         finally:
             pip.kill()
@@ -91,11 +91,14 @@ def _pip_download(requirement: str, folder: Path) -> Iterator[int]:
             raise _why(output.read(), requirement)
 
 
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # pip has just moved it
-        return 0
+def _arrived(folder: Path) -> int:
+    """The bytes of the wheel in `folder`, where pip moves files and deletes folders meanwhile."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".whl"):
+                with suppress(FileNotFoundError):
+                    return Path(place, name).stat().st_size
+    return 0
 
 
 def _why(said: str, requirement: str) -> Exception:
