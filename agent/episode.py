@@ -259,6 +259,7 @@ class Episode:
         feedback = prompts.observation(
             execution,
             self.steps,
+            self.question,
             self.tables,
             last=self.steps >= self.limits.max_steps,
             budget=self._observation_budget(),
@@ -359,7 +360,7 @@ class Episode:
         if last.error:
             return prompts.LAST_STEP_FAILED
         if not last.stdout.strip():
-            return prompts.NOTHING_PRINTED
+            return f"{prompts.NOTHING_PRINTED} {prompts.reminder(self.question)}"
         return prompts.not_in_output(answer, stated=bool(answers.find(answer, last.stdout)))
 
     def _refuse(self, turn: Turn, feedback: str) -> Retry | Done:

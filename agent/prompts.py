@@ -44,7 +44,7 @@ _EXAMPLE = (
         "user",
         f"{EXEC_MARK} Step 1 failed.\nKeyError: 'Weight'\nFailing line 1: "
         "print(df.nlargest(2, 'Weight')['Owner Name'].tolist())\n"
-        "There is no column 'Weight'. Use 'Weight (kg)'.\nReply with the corrected code.",
+        "There is no column 'Weight'. Use 'Weight (kg)'.\nReply with the whole corrected code.",
     ),
     ("assistant", "```python\nprint(df.nlargest(2, 'Weight (kg)')['Owner Name'].tolist())\n```"),
     ("user", f"{EXEC_MARK} Output of step 2:\n['Li', 'Ana']"),
@@ -183,6 +183,7 @@ def _stem(word: str) -> str:
 def observation(
     execution: Execution,
     step: int,
+    question: str,
     tables: Sequence[TableProfile],
     *,
     last: bool,
@@ -197,10 +198,13 @@ def observation(
         chart = f"\n({drawn} chart{'s' * (drawn > 1)} drawn)" if drawn else ""
         text = f"{EXEC_MARK} Output of step {step}:\n{output}{chart}"
     elif execution.figures:
-        text = f"{EXEC_MARK} Step {step} drew a chart but printed nothing. Print the value that answers the question."
+        text = f"{EXEC_MARK} Step {step} drew a chart but printed nothing."
     else:
-        text = f"{EXEC_MARK} Step {step} printed nothing. Print the value that answers the question."
-    return text + ("\nNo steps are left. Reply with Answer: and Summary: now." if last else "")
+        text = f"{EXEC_MARK} Step {step} printed nothing."
+    if last:
+        return f"{text}\nNo steps are left. Reply with Answer: and Summary: now."
+    printed = execution.error or execution.stdout.strip()
+    return text if printed else f"{text} {reminder(question)}"
 
 
 def build_self_recovery_feedback(execution: Execution, tables: Sequence[TableProfile]) -> str:
@@ -215,7 +219,7 @@ def build_self_recovery_feedback(execution: Execution, tables: Sequence[TablePro
         lines.append(f"Failing line {error.lineno}: {clip_characters(error.line.strip(), 200)}")
     if hint := _hint(execution, tables):
         lines.append(hint)
-    lines.append("Reply with the corrected code.")
+    lines.append("Reply with the whole corrected code.")
     return "\n".join(lines)
 
 
@@ -302,16 +306,21 @@ NOTHING_RAN = (
 )
 LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
 NOTHING_PRINTED = (
-    "The last step printed nothing, so nothing supports this answer. Reply with code that prints the value."
+    "The last step printed nothing, so nothing supports this answer. Reply with code."
 )
 YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
-NOT_YES_OR_NO = "The question asks for a value: True or False is no answer. Reply with code that prints the value."
+NOT_YES_OR_NO = "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
 NO_STEPS_LEFT = "No steps are left. Reply with Answer: and Summary: from the real output above."
 NEITHER = "Reply with either one ```python block, or Answer: and Summary:."
 SAME_CODE = (
     "This is the code that just failed, and it was not run again. Write it in another way, "
     "step by step, with simpler lines."
 )
+
+
+def reminder(question: str) -> str:
+    """For a small model that has lost sight of what was asked."""
+    return f"Print the value that answers the question: {clip_characters(question, 300)}"
 
 
 def not_in_output(answer: str, stated: bool) -> str:
