@@ -39,8 +39,10 @@ def test_streams_of_several_threads_run_side_by_side(small_model):
     assert replies == small_model.generate([COUNT, SUM, COUNT], max_new_tokens=24)
 
 
-def test_a_reply_ends_before_a_stop_string(small_model):
+def test_a_reply_ends_before_a_stop_string_and_so_does_the_work(small_model):
+    before = small_model.usage
     assert small_model.generate([COUNT], max_new_tokens=24, stop=[" 4 5"])[0].endswith("1 2 3")
+    assert 0 < (small_model.usage - before).output_tokens < 14
 
 
 def test_a_reply_cut_inside_a_stop_string_holds_no_half_of_it(small_model):
