@@ -169,6 +169,8 @@ def _items(text: str) -> list[str]:
             return [str(value).strip() for value in values]
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             text = text[1:-1]
+            if all(map(_number, text.split())):  # [1.5 2. ], as NumPy prints an array
+                return text.split()
     # A comma before exactly three digits belongs to a number, unless semicolons separate.
     parts = re.split(r";|\n", text) if ";" in text else re.split(r",(?!\d{3}(?!\d))|\n", text)
     parts[-1:] = re.split(r"^\s*and\s+|\s+and\s+", parts[-1])

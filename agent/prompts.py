@@ -202,7 +202,7 @@ def observation(
     else:
         text = f"{EXEC_MARK} Step {step} printed nothing."
     if last:
-        return f"{text}\nNo steps are left. Reply with Answer: and Summary: now."
+        return f"{text}\n{NO_STEPS_LEFT}"
     printed = execution.error or execution.stdout.strip()
     return text if printed else f"{text} {reminder(question)}"
 
@@ -310,7 +310,7 @@ NOTHING_PRINTED = (
 )
 YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
 NOT_YES_OR_NO = "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
-NO_STEPS_LEFT = "No steps are left. Reply with Answer: and Summary: from the real output above."
+NO_STEPS_LEFT = "No steps are left. Give the answer from the real output above, in the form that was asked for."
 NEITHER = "Reply with either one ```python block, or Answer: and Summary:."
 SAME_CODE = (
     "This is the code that just failed, and it was not run again. Write it in another way, "

@@ -63,10 +63,11 @@ def load(
     for file in filter(None, (weights, adapter)):
         if not file.is_file():
             raise ModelError(f"{file} does not exist: give the path of a .gguf file.")
-    # By default OpenMP's threads wait for each other in busy loops. On 2 idle cores that makes the 0.5B write
-    # 61 tokens/s instead of 36, but beside a second busy process 0.4 instead of 39. OpenMP reads this once,
-    # when the first library that needs it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # OpenMP's threads wait for each other in busy loops: fast on idle cores, a standstill beside another busy
+    # process. Output tokens/s of the 1.5B on 2 cores, idle and beside one busy process: 20,000 rounds of the
+    # loop 34 and 3; 1,000 rounds 32 and 15; none (OMP_WAIT_POLICY=passive) 21 and 22.
+    # OpenMP reads this once, when the first library that needs it is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         import xllamacpp
     except ImportError as error:

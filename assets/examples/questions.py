@@ -94,8 +94,12 @@ SALES = [
         lambda t: where(t, "region", "West").groupby("sales_rep")["units"].sum().idxmax(),
     ),
     Question(
-        "sales-11", "Which three products brought in the most total revenue?", "list[category]",
+        "sales-11",
+        "Which three products brought in the most total revenue? Draw the revenue of all products as a "
+        "bar chart, too.",
+        "list[category]",
         lambda t: t.groupby("product")["revenue"].sum().nlargest(3).index.tolist(),
+        gallery=True,
     ),
     Question(
         "sales-12", "Which columns have missing values?", "list[category]",
@@ -127,7 +131,6 @@ SALES = [
         "revenue as a line chart.",
         "category",
         lambda t: t.groupby(month(t["order_date"]))["revenue"].sum().idxmax(),
-        gallery=True,
     ),
     Question(
         "sales-19",
@@ -256,8 +259,11 @@ STUDENTS = [
         lambda s, g: (s["scholarship"] == "Yes").sum(),
     ),
     Question(
-        "students-03", "Which major has the most students?", "category",
+        "students-03",
+        "Which major has the most students? Also draw a bar chart of the number of students in each major.",
+        "category",
         lambda s, g: s["major"].value_counts().idxmax(),
+        gallery=True,
     ),
     Question(
         "students-04", "Is there a student with a GPA of exactly 4.0?", "boolean",
@@ -350,7 +356,6 @@ STUDENTS = [
         lambda s, g: (
             percent(g["attendance"]).groupby(g["course"]).mean().nsmallest(3).index.tolist()
         ),
-        gallery=True,
     ),
 ]
 

@@ -37,6 +37,7 @@ def test_an_answer_is_read_as_what_it_looks_like(text):
         ("a, b and c", "['c', 'b', 'a']", "list[category]"),
         ("[1.0, 2]", "[2, 1]", "list[number]"),
         ("", "[]", "list[number]"),
+        ("[ 389.  649. 1249.]", "[1249.0, 649.0, 389.0]", "list[number]"),
     ],
 )
 def test_answers_that_mean_the_same(answer, gold, answer_type):

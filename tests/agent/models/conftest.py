@@ -8,7 +8,7 @@ import pytest
 from agent.models import ModelError, load
 
 # llama.cpp sets this for itself, but here torch may be the first to load OpenMP, which reads it once.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
 
