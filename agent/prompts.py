@@ -7,6 +7,7 @@ question to question comes first, where a model server's prefix cache keeps it.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -49,13 +50,14 @@ _EXAMPLE = (
     ("assistant", "```python\nprint(df.nlargest(2, 'Weight (kg)')['Owner Name'].tolist())\n```"),
     ("user", f"{EXEC_MARK} Output of step 2:\n['Li', 'Ana']"),
     ("assistant", "Answer: ['Li', 'Ana']\nSummary: Li and Ana own the two heaviest pets."),
-    ("user", "Question: What are the 3 lowest weights? Draw them as a bar chart."),
+    ("user", "Question: Which species is heavier on average? Draw the averages as a bar chart."),
     (
         "assistant",
-        "```python\nlowest = df['Weight (kg)'].nsmallest(3)\nlowest.plot(kind='bar')\nprint(lowest.tolist())\n```",
+        "```python\nmeans = df.groupby('Species')['Weight (kg)'].mean()\nmeans.plot(kind='bar')\n"
+        "print(means.idxmax())\n```",
     ),
-    ("user", f"{EXEC_MARK} Output of step 1:\n[3.1, 4.0, 12.5]\n(1 chart drawn)"),
-    ("assistant", "Answer: [3.1, 4.0, 12.5]\nSummary: The three lowest weights are 3.1, 4.0 and 12.5 kg."),
+    ("user", f"{EXEC_MARK} Output of step 1:\ndog\n(1 chart drawn)"),
+    ("assistant", "Answer: dog\nSummary: Dogs are heavier on average."),
 )
 
 _YES_NO = re.compile(
@@ -104,12 +106,19 @@ def table_card(
     """
     share = budget // max(len(tables), 1)
     cards = [_one_card(table, len(tables) == 1, question, share, count_tokens) for table in tables]
-    if len(tables) > 1:
-        names = [column.name for table in tables for column in table.columns]
-        shared = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return "\n".join(cards + ([f"To join: {joins}"] if (joins := join_advice(tables)) else []))
+
+
+def join_advice(tables: Sequence[TableProfile]) -> str:
+    """`students.merge(grades, on='student_id')` for tables that share column names; "" where none do."""
+    advice = []
+    for left, right in itertools.combinations(tables, 2):
+        others = {column.name for column in right.columns}
+        shared = [column.name for column in left.columns if column.name in others]
         if shared:
-            cards.append("Shared columns: " + ", ".join(map(repr, shared[:8])))
-    return "\n".join(cards)
+            key = repr(shared[0]) if len(shared) == 1 else repr(shared[:3])
+            advice.append(f"{left.name}.merge({right.name}, on={key})")
+    return "; ".join(advice[:3])
 
 
 def _one_card(
@@ -261,8 +270,9 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
         hints = [_nearest(name, columns) for name in wrong if name not in columns]
         if len(tables) > 1 and (known := [name for name in wrong if name in columns]):
             hints.append(_whose_columns(" ".join(map(repr, known)), tables))
-        if hints:
-            return " ".join(hints)
+            hints.append(f"Join first: {joins}." if (joins := join_advice(tables)) else "")
+        if any(hints):
+            return " ".join(filter(None, hints))
     if error.kind == "AttributeError" and (match := re.search(r"has no attribute '(\w+)'", error.message)):
         if near := _nearest_names(match[1], columns, cutoff=0.8):
             return f"For a column write df[{near[0]!r}]."
@@ -311,7 +321,7 @@ NOTHING_PRINTED = (
 YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
 NOT_YES_OR_NO = "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
 NO_STEPS_LEFT = "No steps are left. Give the answer from the real output above, in the form that was asked for."
-NEITHER = "Reply with either one ```python block, or Answer: and Summary:."
+NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
 SAME_CODE = (
     "This is the code that just failed, and it was not run again. Write it in another way, "
     "step by step, with simpler lines."

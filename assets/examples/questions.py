@@ -63,8 +63,12 @@ SALES = [
         lambda t: bool(t["sales_rep"].isna().any()),
     ),
     Question(
-        "sales-05", "Which payment method is used most often?", "category",
+        "sales-05",
+        "Which payment method is used most often? Draw the number of orders by payment method as a bar "
+        "chart, too.",
+        "category",
         lambda t: t["payment_method"].value_counts().idxmax(),
+        gallery=True,
     ),
     Question(
         "sales-06", "How many Standing Desks were sold in total, in units?", "number",
@@ -94,12 +98,8 @@ SALES = [
         lambda t: where(t, "region", "West").groupby("sales_rep")["units"].sum().idxmax(),
     ),
     Question(
-        "sales-11",
-        "Which three products brought in the most total revenue? Draw the revenue of all products as a "
-        "bar chart, too.",
-        "list[category]",
+        "sales-11", "Which three products brought in the most total revenue?", "list[category]",
         lambda t: t.groupby("product")["revenue"].sum().nlargest(3).index.tolist(),
-        gallery=True,
     ),
     Question(
         "sales-12", "Which columns have missing values?", "list[category]",

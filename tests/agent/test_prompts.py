@@ -67,9 +67,11 @@ def test_a_failed_step_is_answered_with_advice(error, advice):
 
 
 def test_a_column_of_another_table_is_named_with_its_owner():
-    tables = [table("gpa", name="students"), table("score", name="grades")]
+    tables = [table("id", "gpa", name="students"), table("id", "score", name="grades")]
     feedback = prompts.build_self_recovery_feedback(failed("KeyError", "'gpa'"), tables)
     assert "'gpa' is a column of students." in feedback
+    assert "Join first: students.merge(grades, on='id')" in feedback
+    assert "To join: students.merge(grades, on='id')" in prompts.table_card(tables, "?", 900, count)
 
 
 def test_a_conversation_of_long_outputs_stays_within_the_context():
