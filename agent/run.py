@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from agent import prompts
 from agent.episode import Episode, EpisodeLimits, Retry, Trajectory
 from agent.models import Model, ModelError
 from agent.protocol import STOP, RunCode
@@ -80,6 +81,15 @@ def new_episode(
     """An episode fitted to the model's context and tokenizer."""
     limits = EpisodeLimits(max_steps=max_steps, context_tokens=model.context_tokens)
     return Episode(question, tables, limits, count_tokens=model.count_tokens, after=after)
+
+
+def warm(model: Model) -> None:
+    """Has the model read what every question begins with, so that the first one need not wait for it.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    model.generate([[*prompts.opening_messages(), {"role": "user", "content": ""}]], max_new_tokens=1)
 
 
 @dataclass

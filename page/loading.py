@@ -13,6 +13,7 @@ from contextlib import suppress
 import sandbox
 from agent import models
 from agent.models import Model, ModelError, Progress
+from agent.run import warm
 from sandbox import SandboxError
 
 
@@ -40,6 +41,7 @@ class Loader:
             sandbox.warm()
         try:
             self.state = models.load(self._name, slots=self._slots, progress=self._note)
+            warm(self.state)  # a question that comes meanwhile goes on from where this is
         except ModelError as error:
             self.state = error
         except Exception as error:  # it would end the thread, and the page would wait for ever

@@ -3,11 +3,13 @@
     model = load(Path("model.gguf"), name="my-model", digest="", context_tokens=8192, slots=2)
 
 The library always starts llama.cpp's HTTP front as well. Here it is bound to a Unix socket in a private
-folder, with a random key, so that no port is open; only `count_tokens` goes that way, since the library has
-no call for it.
+folder, with a random key, so that no port is open; what the library has no call for goes that way.
 
-A reply repeats to the letter if it is computed alike. llama.cpp's sums differ in their last bits with how
-much of a prompt was cached and what is computed beside it; that may tip a sampled token, hardly a greedy one.
+llama.cpp's sums differ in their last bits with how many tokens are computed together, and that can tip a
+token. So that a conversation repeats to the letter, its parts are always computed alike, whatever the cache
+held before: a new conversation's last message is read apart from those before it, and the next turn goes on
+in the slot that holds the last one. What remains: conversations that are computed side by side, and those
+that had to leave their slot in between, may differ from ones that ran alone.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ import json
 import os
 import queue
 import secrets
+import select
 import socket
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +112,9 @@ class LlamaCpp:
         self._front = front
         self._folder = folder
         self._slots = slots
+        self._held: dict[int, list[Message]] = {}  # slot: the conversation that it last replied to
+        self._busy: set[int] = set()
+        self._opening = threading.Lock()
         self._closed = threading.Event()
         self._usage_lock = threading.Lock()
 
@@ -171,8 +177,6 @@ class LlamaCpp:
                 return
             if "error" in chunk:
                 raise self._error(chunk["error"])
-            if "timings" in chunk:
-                self._count(chunk["timings"])
             for choice in chunk["choices"]:
                 if text := choice["delta"].get("content"):
                     yield text
@@ -180,19 +184,70 @@ class LlamaCpp:
     def _complete(self, request: dict, chunks: queue.SimpleQueue, cancelled: threading.Event) -> None:
         """Runs one completion in the calling thread; the last thing put into `chunks` is None."""
 
-        def on_chunk(chunk: dict) -> bool:
-            chunks.put(chunk)
+        def stopped() -> bool:
             return cancelled.is_set() or self._closed.is_set()
+
+        def on_chunk(chunk: dict) -> bool:
+            if "timings" in chunk:
+                cached = max(chunk["timings"]["cache_n"] - just_read, 0)
+                self._count(chunk["timings"] | {"cache_n": cached})
+            chunks.put(chunk)
+            return stopped()
 
         try:
             server = self._server
             if server is None:
                 raise ModelError(f"{self.name} was closed: load it again.")
-            server.handle_chat_completions(request, on_chunk)
+            with self._opening:  # two at once could be given the same slot
+                slot, just_read = self._open(request["messages"], stopped)
+            try:
+                if not stopped():
+                    server.handle_chat_completions(request | {"id_slot": slot}, on_chunk)
+            finally:
+                self._busy.discard(slot)
         except Exception as error:  # also what the library raises: it must reach the reader's thread
             chunks.put({"error": {"message": str(error)}})
         finally:
             chunks.put(None)
+
+    def _open(self, conversation: list[Message], stopped: Callable[[], bool]) -> tuple[int, int]:
+        """Has a slot read the conversation up to the last paragraph: the slot, and the tokens this took.
+
+        First what comes before the last message, then that message up to its last blank line: parts that
+        other conversations share. A part that a free slot holds is not read again.
+        """
+        *before, last = conversation
+        shared, blank, _ = last["content"].rpartition("\n\n")
+        parts, chosen = ["", shared + blank] if blank else [""], -1
+        for slot, held in self._held.items():
+            if len(conversation) > 2 and held == conversation[:-2]:
+                parts, chosen = [], slot
+                break
+            begun = held[len(before) :][:1]
+            if blank and slot not in self._busy and held[: len(before)] == before and begun:
+                if begun[0]["content"].startswith(parts[-1]):
+                    parts, chosen = parts[-1:], slot
+        tokens = 0
+        for part in parts:
+            read = self._read([*before, last | {"content": part}], chosen, stopped)
+            chosen, tokens = read["id_slot"], tokens + read["timings"]["prompt_n"]
+        self._held[chosen] = conversation
+        self._busy.add(chosen)
+        return chosen, tokens
+
+    def _read(self, conversation: list[Message], slot: int, stopped: Callable[[], bool]) -> dict:
+        """Fills a slot (-1: the best free one) with the conversation, of which the last message goes on.
+
+        What the template puts after that message is not kept by the prompt that follows. That matters,
+        since llama.cpp computes a cached prompt's last token once more, by itself.
+        """
+        prompt = self._front.ask("POST", "/apply-template", {"messages": conversation})["prompt"]
+        request = {"prompt": prompt, "n_predict": 0, "id_slot": slot}
+        read = self._front.ask("POST", "/completion", request, stopped)
+        if "error" in read:
+            raise self._error(read["error"])
+        self._count(read["timings"] | {"predicted_n": 0, "predicted_ms": 0.0, "cache_n": 0})
+        return read
 
     def _error(self, error: dict) -> ModelError:
         if error.get("type") == "exceed_context_size_error":
@@ -272,13 +327,19 @@ class _Front:
     socket: Path
     key: str
 
-    def ask(self, method: str, route: str, body: dict | None = None) -> dict:
+    def ask(
+        self, method: str, route: str, body: dict | None = None, stopped: Callable[[], bool] | None = None
+    ) -> dict:
+        """The route's reply, errors of the model included; where `stopped` becomes true, it is cancelled."""
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         try:
             connection.sock.connect(str(self.socket))
             headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
             connection.request(method, route, json.dumps(body), headers)
+            while stopped and not select.select([connection.sock], [], [], HEARTBEAT_SECONDS)[0]:
+                if stopped():
+                    raise ModelError("stopped")  # nobody waits for it any more
             return json.load(connection.getresponse())
         except OSError as error:
             raise ModelError(f"The model was closed or has failed ({error}): load it again.") from error
