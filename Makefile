@@ -29,6 +29,7 @@ test: .venv/dev
 
 lint: .venv/dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 bench: .venv/dev
 	$(BIN)/python -m sandbox bench

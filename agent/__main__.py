@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("files", nargs="+", metavar="FILE", help="CSV, TSV, Parquet or Excel")
     command.add_argument("-q", "--question", required=True)
-    command.add_argument("--model", help="a name below; default: $DATASENSE_MODEL, or by what this machine has")
+    command.add_argument("--model", help="a name below; default: $DATASENSE_MODEL, or by this machine")
     command.add_argument("--max-steps", type=_positive, default=EpisodeLimits.max_steps, metavar="N")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--json", action="store_true", help="print one trajectory object and nothing else")

@@ -42,7 +42,8 @@ _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
 _NUMBER = re.compile(
     r"(?<![\w.])[-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d)\.?)(?:[eE][-+]?\d+)?(?![\w])\s?%?"
 )
-_CURRENCY = re.compile(r"^([-−+]?)\s*(?:[$€£¥₹]|USD|EUR|GBP)\s*(?=[-−+\d.])|(?<=\d)\s*(?:[$€£¥₹]|USD|EUR|GBP)$")
+_SIGN = r"(?:[$€£¥₹]|USD|EUR|GBP)"
+_CURRENCY = re.compile(rf"^([-−+]?)\s*{_SIGN}\s*(?=[-−+\d.])|(?<=\d)\s*{_SIGN}$")
 _WORD = re.compile(r"\w+")
 
 

@@ -364,7 +364,7 @@ class Episode:
         return prompts.not_in_output(answer, stated=bool(answers.find(answer, last.stdout)))
 
     def _refuse(self, turn: Turn, feedback: str) -> Retry | Done:
-        """Tells the model what is missing, or ends the episode when it repeats itself or has no turns left."""
+        """Tells the model what is missing, or ends the episode: it repeats itself, or no turns are left."""
         repeated = any(earlier.text == turn.text and not earlier.step for earlier in self._turns[-1:])
         if repeated or len(self._turns) + 1 >= self.limits.max_turns or self._room() < 0:
             self._turns.append(turn)

@@ -17,7 +17,10 @@ from sandbox import Execution
 if TYPE_CHECKING:
     import nbformat
 
-_IMPORTS = "import datetime\nimport math\nimport re\n\nimport matplotlib.pyplot as plt\nimport numpy as np\nimport pandas as pd"
+_IMPORTS = (
+    "import datetime\nimport math\nimport re\n\n"
+    "import matplotlib.pyplot as plt\nimport numpy as np\nimport pandas as pd"
+)
 _SQL = (
     'def sql(query):\n    """Queries the tables with DuckDB."""\n    import duckdb\n\n'
     "    with duckdb.connect() as connection:\n        for name, table in tables.items():\n"

@@ -21,11 +21,15 @@ EXEC_MARK = "[EXEC:real]"
 SYSTEM = """\
 You are a data analyst. You answer questions about tables by running Python on them.
 Each reply is one of two things:
-1. Code to run, in one ```python block. It is run for real and you see its output. Print the value that answers the question.
+1. Code to run, in one ```python block. It is run for real and you see its output. \
+Print the value that answers the question.
 2. When the real output shows the answer:
 Answer: the value alone, as printed (True or False; a number; a name; a list such as ['a', 'b'])
 Summary: one sentence that says what was found.
-The tables are loaded: do not read files. pandas is pd, numpy is np, plt draws charts, sql("select ...") queries the tables. Copy column names exactly as they stand. Variables are kept from step to step. After an error, change the line that failed. Never write output yourself."""
+The tables are loaded: do not read files. pandas is pd, numpy is np, plt draws charts, \
+sql("select ...") queries the tables. Copy column names exactly as they stand. \
+Variables are kept from step to step. After an error, change the line that failed. \
+Never write output yourself."""
 
 _EXAMPLE_CARD = """\
 Table `df` from pets.csv, 6 rows:
@@ -66,7 +70,9 @@ _YES_NO = re.compile(
     re.I | re.S,
 )
 _ASKS_FOR_VALUE = re.compile(r"^\W*(?:which|what|who|whose|when|where|how|list|name|give|find|count)\b", re.I)
-_AMOUNT = re.compile(r"^\s*[-(]?\s*[$€£¥₹]\s*[\d,.]+\)?$|^\s*-?[\d,.]+\s*[%$€£]$|^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
+_AMOUNT = re.compile(
+    r"^\s*[-(]?\s*[$€£¥₹]\s*[\d,.]+\)?$|^\s*-?[\d,.]+\s*[%$€£]$|^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"
+)
 
 
 def opening_messages() -> list[Message]:
@@ -96,9 +102,7 @@ def earlier_message(asked: Sequence[tuple[str, str]]) -> str:
 # The table card
 
 
-def table_card(
-    tables: Sequence[TableProfile], question: str, budget: int, count_tokens: CountTokens
-) -> str:
+def table_card(tables: Sequence[TableProfile], question: str, budget: int, count_tokens: CountTokens) -> str:
     """What the model knows of the tables, in at most about `budget` tokens.
 
     Columns are described in full as far as the budget goes, those that the question mentions first; of the
@@ -121,9 +125,7 @@ def join_advice(tables: Sequence[TableProfile]) -> str:
     return "; ".join(advice[:3])
 
 
-def _one_card(
-    table: TableProfile, alone: bool, question: str, budget: int, count_tokens: CountTokens
-) -> str:
+def _one_card(table: TableProfile, alone: bool, question: str, budget: int, count_tokens: CountTokens) -> str:
     head = f"Table `{'df' if alone else table.name}` from {table.source}, {table.rows} rows"
     head += f" ({table.note}):" if table.note else ":"
     order = sorted(range(len(table.columns)), key=lambda i: (-_relevance(table.columns[i], question), i))
@@ -235,7 +237,11 @@ def build_self_recovery_feedback(execution: Execution, tables: Sequence[TablePro
 # What a beginner's error means and what to write instead: (kinds of error, pattern in its message, advice).
 _ADVICE = (
     ("SyntaxError", r"unmatched|does not match|never closed", "Check that the brackets pair up."),
-    ("AttributeError", r"NoneType", "print(...) gives None: its last parenthesis comes at the end of the line."),
+    (
+        "AttributeError",
+        r"NoneType",
+        "print(...) gives None: its last parenthesis comes at the end of the line.",
+    ),
     ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
     (
         "TypeError ValueError",
@@ -249,10 +255,22 @@ _ADVICE = (
         "Choose the column before aggregating: df.groupby(key)[column].sum().",
     ),
     ("ValueError", r"ambiguous", "Put each comparison in parentheses and join them with & or |."),
-    ("IndexingError", r"", "Filter with a condition on the rows, or filter the counts: c = ...; c[c > n].index.tolist()."),
-    ("IndexError", r"out.of.bounds", "No row meets the condition. Look at the values that the column really has."),
+    (
+        "IndexingError",
+        r"",
+        "Filter with a condition on the rows, or filter the counts: c = ...; c[c > n].index.tolist().",
+    ),
+    (
+        "IndexError",
+        r"out.of.bounds",
+        "No row meets the condition. Look at the values that the column really has.",
+    ),
     ("ModuleNotFoundError", r"", "It is not installed. Use pandas and plain Python."),
-    ("KeyError", r"^-?\d+$|^True$|^False$", "Take rows by a value with df[df[column] == value], by their label with df.loc[label, column]."),
+    (
+        "KeyError",
+        r"^-?\d+$|^True$|^False$",
+        "Take rows by a value with df[df[column] == value], by their label with df.loc[label, column].",
+    ),
 )
 
 
@@ -261,7 +279,8 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
     columns = [column.name for table in tables for column in table.columns]
     if error.kind == "NameError" and (match := re.search(r"name '(\w+)' is not defined", error.message)):
         if len(tables) > 1:
-            return _whose_columns(execution.code, tables) or f"The tables are {', '.join(t.name for t in tables)}."
+            names = ", ".join(table.name for table in tables)
+            return _whose_columns(execution.code, tables) or f"The tables are {names}."
         return f"The table is `df`; {match[1]} was never assigned."
     if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
         named = re.findall(r"'([^']+)'|\"([^\"]+)\"", error.message)
@@ -273,11 +292,16 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
             hints.append(f"Join first: {joins}." if (joins := join_advice(tables)) else "")
         if any(hints):
             return " ".join(filter(None, hints))
-    if error.kind == "AttributeError" and (match := re.search(r"has no attribute '(\w+)'", error.message)):
-        if near := _nearest_names(match[1], columns, cutoff=0.8):
+    match = re.search(r"has no attribute '(\w+)'", error.message)
+    if error.kind == "AttributeError" and match:
+        near = _nearest_names(match[1], columns, cutoff=0.8)
+        if near:
             return f"For a column write df[{near[0]!r}]."
     message = error.message.strip("'\"")
-    return next((text for kinds, pattern, text in _ADVICE if error.kind in kinds.split() and re.search(pattern, message)), "")
+    for kinds, pattern, advice in _ADVICE:
+        if error.kind in kinds.split() and re.search(pattern, message):
+            return advice
+    return ""
 
 
 def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
@@ -315,12 +339,14 @@ NOTHING_RAN = (
     "Reply with a ```python block that prints the answer."
 )
 LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
-NOTHING_PRINTED = (
-    "The last step printed nothing, so nothing supports this answer. Reply with code."
-)
+NOTHING_PRINTED = "The last step printed nothing, so nothing supports this answer. Reply with code."
 YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
-NOT_YES_OR_NO = "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
-NO_STEPS_LEFT = "No steps are left. Give the answer from the real output above, in the form that was asked for."
+NOT_YES_OR_NO = (
+    "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
+)
+NO_STEPS_LEFT = (
+    "No steps are left. Give the answer from the real output above, in the form that was asked for."
+)
 NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
 SAME_CODE = (
     "This is the code that just failed, and it was not run again. Write it in another way, "
@@ -334,7 +360,10 @@ def reminder(question: str) -> str:
 
 
 def not_in_output(answer: str, stated: bool) -> str:
-    """The answer's value is missing from real output; `stated`: it stands there, but only as the code's own words."""
+    """The answer's value is missing from real output.
+
+    `stated`: it stands there, but only as the code's own words.
+    """
     shown = clip_characters(answer, 120)
     if stated:
         return (

@@ -82,7 +82,9 @@ _LABEL = re.compile(
     r"[ \t]*(?P<b2>[*_]*(?=[ \t\n]|$))?",
     re.M | re.I,
 )
-_SUMMARY = re.compile(r"^[ \t]*[*_#>`]*[ \t]*summary[ \t]*[*_`]*[ \t]*:[ \t]*(?:[*_]*(?=[ \t\n]|$))?", re.M | re.I)
+_SUMMARY = re.compile(
+    r"^[ \t]*[*_#>`]*[ \t]*summary[ \t]*[*_`]*[ \t]*:[ \t]*(?:[*_]*(?=[ \t\n]|$))?", re.M | re.I
+)
 _BULLET = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)])[ \t]+", re.M)
 _PLACEHOLDER = re.compile(r"^<[^<>]*>$|^\[?(?:value|the value|your answer)\]?$", re.I)
 _PYTHON_TAGS = {"python", "python3"}

@@ -27,8 +27,8 @@ from tqdm import tqdm
 import sandbox
 from agent import answers, models, prompts
 from agent.episode import Trajectory
-from agent.run import new_episode, run
 from agent.provenance import Provenance
+from agent.run import new_episode, run
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = ROOT / "assets/examples/questions.jsonl"
@@ -102,8 +102,7 @@ def is_grounded(trajectory: Trajectory) -> bool:
 
 def summary(rows: list[dict]) -> dict:
     share = {
-        name: sum(bool(row[name]) for row in rows) / len(rows)
-        for name in ("correct", "verified", "exec_ok")
+        name: sum(bool(row[name]) for row in rows) / len(rows) for name in ("correct", "verified", "exec_ok")
     }
     verified = [row for row in rows if row["verified"]]
     by_type = defaultdict(list)
@@ -124,9 +123,8 @@ def summary(rows: list[dict]) -> dict:
 def provenance(options: argparse.Namespace, model: models.Model) -> dict:
     """What the figures rest on."""
     words = json.dumps(prompts.opening_messages()).encode()
-    cpu = next(
-        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
-    )
+    names = (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name"))
+    cpu = next(names, platform.processor())
     return {
         "command": " ".join(["python -m benchmarks.examples", *sys.argv[1:]]),
         "model": model.name,

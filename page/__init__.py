@@ -1,8 +1,8 @@
 """What the page is made of; `app.py` lays it out and wires it.
 
-    visit.py    what one browser session has open, and the course of a question
-    render.py   records -> escaped HTML
-    gallery.py  the six examples and their recordings; record.py makes them
-    loading.py  the model, loaded in the background
-    theme.py    looks
+visit.py    what one browser session has open, and the course of a question
+render.py   records -> escaped HTML
+gallery.py  the six examples and their recordings; record.py makes them
+loading.py  the model, loaded in the background
+theme.py    looks
 """

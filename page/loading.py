@@ -1,8 +1,8 @@
 """Loads the model in the background while the page is already in use.
 
-    loader = Loader()
-    loader.start()
-    loader.state        # Progress while it loads, the Model when it is there, the ModelError if it failed
+loader = Loader()
+loader.start()
+loader.state        # Progress while it loads, the Model when it is there, the ModelError if it failed
 """
 
 from __future__ import annotations

@@ -145,9 +145,7 @@ def answer(
         alive = visit.session and visit.session.alive  # else a step was stopped, or others took its place
         _hold(visit, visit.session if alive else sandbox.open(visit.files))
         tables = visit.session.profile()
-        visit.episode = new_episode(
-            question, tables, loader.state, max_steps=max_steps, after=visit.episode
-        )
+        visit.episode = new_episode(question, tables, loader.state, max_steps=max_steps, after=visit.episode)
         yield from _drive(visit, loader, started)
     finally:
         visit.running = False

@@ -74,9 +74,7 @@ def table(figures: dict[str, float]) -> str:
 def write_table(path: Path) -> None:
     """Writes a CSV of numbers and text with a fixed seed."""
     draw = random.Random(0)
-    lines = [
-        f"{draw.choice('abcd')},{draw.randrange(100)},{draw.random():.4f}" for _ in range(ROWS)
-    ]
+    lines = [f"{draw.choice('abcd')},{draw.randrange(100)},{draw.random():.4f}" for _ in range(ROWS)]
     path.write_text("\n".join(["group,count,value", *lines, ""]), encoding="utf-8")
 
 

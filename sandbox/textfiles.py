@@ -48,9 +48,7 @@ def read(path: Path, most_columns: int) -> tuple[pd.DataFrame, str, str]:
     delimiter = _delimiter(lines, usual)
     width = max(line.count(delimiter) for line in lines) + 1
     if width > most_columns:
-        raise InputError(
-            f"{path.name} has {width:,} columns; at most {most_columns:,} can be read."
-        )
+        raise InputError(f"{path.name} has {width:,} columns; at most {most_columns:,} can be read.")
     frame, skipped = _read_csv(path, encoding, delimiter)
     as_read = frame.dtypes
     for number, dtype in enumerate(as_read):

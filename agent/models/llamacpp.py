@@ -223,10 +223,8 @@ class LlamaCpp:
             if len(conversation) > 2 and held == conversation[:-2]:
                 parts, chosen = [], slot
                 break
-            begun = held[len(before) :][:1]
-            if blank and slot not in self._busy and held[: len(before)] == before and begun:
-                if begun[0]["content"].startswith(parts[-1]):
-                    parts, chosen = parts[-1:], slot
+            if blank and slot not in self._busy and _begins(held, [*before, last | {"content": parts[-1]}]):
+                parts, chosen = parts[-1:], slot
         tokens = 0
         for part in parts:
             read = self._read([*before, last | {"content": part}], chosen, stopped)
@@ -308,6 +306,14 @@ def _request(
         "stream": True,
         "return_progress": True,  # a chunk for every batch of the prompt: the moments to cancel at
     }
+
+
+def _begins(conversation: list[Message], part: list[Message]) -> bool:
+    """Whether a conversation begins with `part`, of which the last message may go on."""
+    *whole, open_one = part
+    if conversation[: len(whole)] != whole or len(conversation) <= len(whole):
+        return False
+    return conversation[len(whole)]["content"].startswith(open_one["content"])
 
 
 def visible_cores() -> int:

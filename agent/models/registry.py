@@ -1,8 +1,8 @@
 """Which models there are, and how a name becomes one.
 
-    model = load("coder-0.5b")                        # embedded, on the CPU
-    model = load("endpoint:http://localhost:8000/v1#NAME")
-    model = load("./my-model.gguf", adapter="./lora.gguf")
+model = load("coder-0.5b")                        # embedded, on the CPU
+model = load("endpoint:http://localhost:8000/v1#NAME")
+model = load("./my-model.gguf", adapter="./lora.gguf")
 """
 
 from __future__ import annotations

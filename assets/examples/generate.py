@@ -19,15 +19,72 @@ from questions import QUESTIONS
 SEED = 20250101
 
 FIRST_NAMES = [
-    "Ada", "Amir", "Beatriz", "Bruno", "Carmen", "Chidi", "Clara", "Dario", "Elena", "Emeka",
-    "Farah", "Felix", "Greta", "Hana", "Hugo", "Ines", "Ivan", "Jonas", "Kavya", "Lars", "Leila",
-    "Marta", "Mateo", "Mei", "Nadia", "Noah", "Olga", "Omar", "Priya", "Rafael", "Sofia", "Tariq",
+    "Ada",
+    "Amir",
+    "Beatriz",
+    "Bruno",
+    "Carmen",
+    "Chidi",
+    "Clara",
+    "Dario",
+    "Elena",
+    "Emeka",
+    "Farah",
+    "Felix",
+    "Greta",
+    "Hana",
+    "Hugo",
+    "Ines",
+    "Ivan",
+    "Jonas",
+    "Kavya",
+    "Lars",
+    "Leila",
+    "Marta",
+    "Mateo",
+    "Mei",
+    "Nadia",
+    "Noah",
+    "Olga",
+    "Omar",
+    "Priya",
+    "Rafael",
+    "Sofia",
+    "Tariq",
 ]
 LAST_NAMES = [
-    "Abara", "Almeida", "Becker", "Castillo", "Dimitrov", "Eriksen", "Farouk", "Ferrari", "Gupta",
-    "Haddad", "Hoffman", "Ibarra", "Jansen", "Kimura", "Kowalski", "Larsen", "Mbeki", "Moreau",
-    "Nakata", "Novak", "Okafor", "Park", "Petrov", "Quinn", "Rossi", "Sato", "Schmidt", "Silva",
-    "Tanaka", "Varga", "Walsh", "Zhou",
+    "Abara",
+    "Almeida",
+    "Becker",
+    "Castillo",
+    "Dimitrov",
+    "Eriksen",
+    "Farouk",
+    "Ferrari",
+    "Gupta",
+    "Haddad",
+    "Hoffman",
+    "Ibarra",
+    "Jansen",
+    "Kimura",
+    "Kowalski",
+    "Larsen",
+    "Mbeki",
+    "Moreau",
+    "Nakata",
+    "Novak",
+    "Okafor",
+    "Park",
+    "Petrov",
+    "Quinn",
+    "Rossi",
+    "Sato",
+    "Schmidt",
+    "Silva",
+    "Tanaka",
+    "Varga",
+    "Walsh",
+    "Zhou",
 ]
 
 
@@ -95,21 +152,23 @@ def sales(rng: np.random.Generator, count: int = 2000) -> pd.DataFrame:
     payment = np.where((payment == "Gift Card") & ~is_supply, "Credit Card", payment)
     rating = pd.Series(rng.choice([1, 2, 3, 4, 5], count, p=[0.04, 0.08, 0.2, 0.38, 0.3]))
 
-    orders = pd.DataFrame({
-        "order_id": [f"SO-{10001 + n}" for n in range(count)],
-        "order_date": order_dates(rng, count).dt.strftime("%Y-%m-%d"),
-        "region": region,
-        "sales_rep": blank(rng, pd.Series(rep), 0.03),
-        "product": np.array(list(CATALOGUE))[item],
-        "category": np.array(category)[item],
-        "units": units,
-        "unit_price": [f"${value / 100:,.2f}" for value in price],
-        "discount": [f"{value}%" for value in discount],
-        "revenue": [f"{value / 100:.2f}" for value in revenue],
-        "payment_method": blank(rng, pd.Series(payment), 0.02),
-        "customer_rating": blank(rng, rating.astype("Int64"), 0.15),
-        "returned": np.where(rng.random(count) < 0.06, "Yes", "No"),
-    })
+    orders = pd.DataFrame(
+        {
+            "order_id": [f"SO-{10001 + n}" for n in range(count)],
+            "order_date": order_dates(rng, count).dt.strftime("%Y-%m-%d"),
+            "region": region,
+            "sales_rep": blank(rng, pd.Series(rep), 0.03),
+            "product": np.array(list(CATALOGUE))[item],
+            "category": np.array(category)[item],
+            "units": units,
+            "unit_price": [f"${value / 100:,.2f}" for value in price],
+            "discount": [f"{value}%" for value in discount],
+            "revenue": [f"{value / 100:.2f}" for value in revenue],
+            "payment_method": blank(rng, pd.Series(payment), 0.02),
+            "customer_rating": blank(rng, rating.astype("Int64"), 0.15),
+            "returned": np.where(rng.random(count) < 0.06, "Yes", "No"),
+        }
+    )
     twice = (orders["region"] == "Central") & orders["order_date"].str.startswith("2023-03")
     return pd.concat([orders, orders[twice]]).sort_values("order_id", kind="stable")
 
@@ -144,24 +203,27 @@ def department(rng: np.random.Generator, name: str, first_id: int) -> pd.DataFra
     ids = [f"E{first_id + n:03d}" for n in range(size)]
     popularity = rng.dirichlet(np.full(managers, 6.0))
     boss = rng.choice(ids[1 : 1 + managers], len(staff), p=popularity).tolist()
-    title = [f"{name} {form}" if form in ("Manager", "Director") else form.format(staff_title)
-             for form in grade]
+    title = [
+        f"{name} {form}" if form in ("Manager", "Director") else form.format(staff_title) for form in grade
+    ]
     spread = rng.normal(1.0, 0.09, size).clip(0.8, 1.25)
     salary = pay * np.array([GRADES[form][0] for form in grade]) * spread
-    return pd.DataFrame({
-        "Employee ID": ids,
-        "Name": "",
-        "Department": name,
-        "Job Title": title,
-        "Office": rng.choice(list(OFFICES), size, p=list(OFFICES.values())),
-        "Hire Date": days(rng, "2009-03-01", "2024-11-30", size).strftime("%Y-%m-%d"),
-        "Birth Year": rng.integers(1964, 1990, size),
-        "Salary (USD)": (salary / 50).round().astype(int) * 50 + rng.integers(0, 50, size),
-        "Bonus (%)": [rng.choice(GRADES[form][1]) for form in grade],
-        "Performance Score": rng.normal(3.6, 0.6, size).clip(1, 5).round(1),
-        "Remote": np.where(rng.random(size) < 0.38, "Yes", "No"),
-        "Manager ID": [None] + [ids[0]] * managers + boss,
-    })
+    return pd.DataFrame(
+        {
+            "Employee ID": ids,
+            "Name": "",
+            "Department": name,
+            "Job Title": title,
+            "Office": rng.choice(list(OFFICES), size, p=list(OFFICES.values())),
+            "Hire Date": days(rng, "2009-03-01", "2024-11-30", size).strftime("%Y-%m-%d"),
+            "Birth Year": rng.integers(1964, 1990, size),
+            "Salary (USD)": (salary / 50).round().astype(int) * 50 + rng.integers(0, 50, size),
+            "Bonus (%)": [rng.choice(GRADES[form][1]) for form in grade],
+            "Performance Score": rng.normal(3.6, 0.6, size).clip(1, 5).round(1),
+            "Remote": np.where(rng.random(size) < 0.38, "Yes", "No"),
+            "Manager ID": [None] + [ids[0]] * managers + boss,
+        }
+    )
 
 
 def employees(rng: np.random.Generator) -> pd.DataFrame:
@@ -208,15 +270,17 @@ def students_and_grades(rng: np.random.Generator, count: int = 500) -> list[pd.D
     year = rng.choice(len(YEARS), count, p=list(YEARS.values()))
     year[-NEWCOMERS:] = 0
     birth_date = days(rng, "2005-09-01", "2006-08-31", count) - pd.to_timedelta(365 * year, "D")
-    students = pd.DataFrame({
-        "student_id": 1001 + np.arange(count),
-        "name": names(rng, count),
-        "major": major,
-        "year": np.array(list(YEARS))[year],
-        "gpa": (3.05 + ability / 24 + rng.normal(0, 0.12, count)).clip(1.5, 3.99).round(2),
-        "scholarship": np.where(rng.random(count) < 0.18 + ability.clip(0) / 60, "Yes", "No"),
-        "birth_date": birth_date.strftime("%Y-%m-%d"),
-    })
+    students = pd.DataFrame(
+        {
+            "student_id": 1001 + np.arange(count),
+            "name": names(rng, count),
+            "major": major,
+            "year": np.array(list(YEARS))[year],
+            "gpa": (3.05 + ability / 24 + rng.normal(0, 0.12, count)).clip(1.5, 3.99).round(2),
+            "scholarship": np.where(rng.random(count) < 0.18 + ability.clip(0) / 60, "Yes", "No"),
+            "birth_date": birth_date.strftime("%Y-%m-%d"),
+        }
+    )
     students.loc[count - NEWCOMERS :, "gpa"] = np.nan
 
     rows = []
@@ -226,8 +290,15 @@ def students_and_grades(rng: np.random.Generator, count: int = 500) -> list[pd.D
             usual_score, usual_attendance = COURSES[course]
             score = rng.normal(usual_score + ability[student] + TERMS[term], 9)
             attendance = rng.normal(usual_attendance + ability[student] / 4, 7)
-            rows.append((1001 + student, course, term, int(np.clip(score, 20, 100)),
-                         f"{int(np.clip(attendance, 30, 100))}%"))
+            rows.append(
+                (
+                    1001 + student,
+                    course,
+                    term,
+                    int(np.clip(score, 20, 100)),
+                    f"{int(np.clip(attendance, 30, 100))}%",
+                )
+            )
     grades = pd.DataFrame(rows, columns=["student_id", "course", "term", "score", "attendance"])
     grades["score"] = blank(rng, grades["score"].astype("Int64"), 0.03)
     return [students, grades]
@@ -240,8 +311,12 @@ def write_tables(folder: Path) -> None:
     """Writes the four CSV files; each table set has its own random stream."""
     streams = [np.random.Generator(np.random.PCG64([SEED, n])) for n in range(3)]
     students, grades = students_and_grades(streams[2])
-    tables = {"sales": sales(streams[0]), "employees": employees(streams[1]),
-              "students": students, "grades": grades}
+    tables = {
+        "sales": sales(streams[0]),
+        "employees": employees(streams[1]),
+        "students": students,
+        "grades": grades,
+    }
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 

@@ -17,7 +17,8 @@ from .conftest import ScriptedModel
 def trajectory(pets):
     model = ScriptedModel(
         "```python\nprint(df['nope'])",
-        "```python\ndf.plot(x='Name', y='Weight (kg)', kind='bar')\nprint(sql('select max(\"Weight (kg)\") m from df').m[0])",
+        "```python\ndf.plot(x='Name', y='Weight (kg)', kind='bar')\n"
+        "print(sql('select max(\"Weight (kg)\") m from df').m[0])",
         "Answer: 31.5\nSummary: The heaviest weighs 31.5 kg.",
     )
     return run(new_episode("How heavy is the heaviest?", pets.profile(), model), model, pets)
@@ -27,7 +28,8 @@ def test_the_notebook_is_valid_and_holds_only_what_ran(trajectory):
     book = notebook(trajectory)
     nbformat.validate(book)
     assert not any("nope" in cell.source for cell in book.cells)
-    assert {o.output_type for cell in book.cells for o in cell.get("outputs", [])} == {"stream", "display_data"}
+    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
+    assert {output.output_type for output in outputs} == {"stream", "display_data"}
     assert notebook(trajectory) == book
 
 

@@ -63,7 +63,8 @@ def test_the_fence_that_the_stop_string_took_is_restored():
     assert parse(restore_fence("```python\nprint(1)")) == RunCode("print(1)")
 
 
-PIECES = ["```python\n", "```", "\n", "Answer:", "Summary:", "<result>", "print(1)", "**", "<think>", ">>> ", "x = "]
+PIECES = ["```python\n", "```", "\n", "Answer:", "Summary:", "<result>", "print(1)", "**", "<think>"]
+PIECES += [">>> ", "x = "]
 
 
 @given(st.one_of(st.text(), st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5))).map("".join)))

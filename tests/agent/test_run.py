@@ -3,7 +3,18 @@
 import time
 
 from agent.models import ModelError
-from agent.run import STUCK_TEMPERATURE, Finished, Ran, Running, Waiting, Writing, events, new_episode, run, run_many
+from agent.run import (
+    STUCK_TEMPERATURE,
+    Finished,
+    Ran,
+    Running,
+    Waiting,
+    Writing,
+    events,
+    new_episode,
+    run,
+    run_many,
+)
 
 from .conftest import ScriptedModel
 

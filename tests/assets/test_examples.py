@@ -1,6 +1,6 @@
 """The example tables and questions: reproducible, well formed, and right by a second route.
 
-    pytest tests/assets/test_examples.py
+pytest tests/assets/test_examples.py
 """
 
 import ast
@@ -56,7 +56,9 @@ def test_there_are_twenty_questions_for_each_table_set():
     lines = (EXAMPLES / "questions.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == len(PROBLEMS) == 60, "an id is used twice"
     assert Counter(tuple(problem["tables"]) for problem in PROBLEMS.values()) == {
-        ("sales.csv",): 20, ("employees.csv",): 20, ("students.csv", "grades.csv"): 20,
+        ("sales.csv",): 20,
+        ("employees.csv",): 20,
+        ("students.csv", "grades.csv"): 20,
     }
 
 
@@ -66,7 +68,11 @@ def test_no_question_is_asked_twice():
 
 def test_all_five_answer_types_are_there_and_yes_is_as_frequent_as_no():
     assert Counter(problem["answer_type"] for problem in PROBLEMS.values()) == {
-        "number": 20, "category": 14, "boolean": 14, "list[category]": 7, "list[number]": 5,
+        "number": 20,
+        "category": 14,
+        "boolean": 14,
+        "list[category]": 7,
+        "list[number]": 5,
     }
     yes_no = [value(p) for p in PROBLEMS.values() if p["answer_type"] == "boolean"]
     assert yes_no.count(True) == yes_no.count(False)

@@ -171,9 +171,7 @@ def test_code_cannot_import_the_app(path):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = (
-        "import sys, sandbox; print({'pandas', 'numpy', 'matplotlib', 'duckdb'} & set(sys.modules))"
-    )
+    code = "import sys, sandbox; print({'pandas', 'numpy', 'matplotlib', 'duckdb'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

@@ -190,9 +190,7 @@ def test_only_plain_files_of_the_folder_are_read(session, code, name):
 
 def test_a_file_that_is_too_large_is_not_read(path):
     with sandbox.open([path], sandbox.Limits(file_bytes=1000)) as session:
-        assert (
-            session.run("with open('big', 'wb') as f: f.write(b'x' * 1001)").error.kind == "OSError"
-        )
+        assert session.run("with open('big', 'wb') as f: f.write(b'x' * 1001)").error.kind == "OSError"
         session.run("import os; os.truncate('big', 1000)")
         assert len(session.read_file("big")) == 1000
 
@@ -224,9 +222,7 @@ def test_dataclasses_and_a_main_guard_work(session):
 
 
 def test_chance_is_the_same_in_every_session(path):
-    code = (
-        "import random\n(random.random(), np.random.rand(), set('abcdef'), df.sample(2).index[0])"
-    )
+    code = "import random\n(random.random(), np.random.rand(), set('abcdef'), df.sample(2).index[0])"
     outputs = []
     for _ in range(2):
         with sandbox.open([path]) as session:
@@ -242,9 +238,7 @@ def test_records_come_back_from_json(session):
         assert sandbox.TableProfile.from_json(table.to_json()) == table
 
 
-@pytest.mark.parametrize(
-    "change", [{"stdout": 3}, {"figures": ["%"]}, {"error": []}, {"code": None}]
-)
+@pytest.mark.parametrize("change", [{"stdout": 3}, {"figures": ["%"]}, {"error": []}, {"code": None}])
 def test_a_record_of_wrong_types_is_refused(change):
     with pytest.raises(ValueError):
         sandbox.Execution.from_json(sandbox.Execution("1").to_json() | change)

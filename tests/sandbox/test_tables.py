@@ -198,9 +198,7 @@ def test_each_sheet_with_cells_is_a_table(book):
             "Sales_2024": "book.xlsx, sheet Sales 2024",
             "df_table": "book.xlsx, sheet df",
         }
-        assert session.run("Sales_2024.a.sum(), list(tables)").stdout == (
-            "(3, ['Sales_2024', 'df_table'])\n"
-        )
+        assert session.run("Sales_2024.a.sum(), list(tables)").stdout == ("(3, ['Sales_2024', 'df_table'])\n")
         assert session.run("df").error.kind == "NameError"
 
 
@@ -227,9 +225,7 @@ def test_several_files_are_several_tables(tmp_path):
     with sandbox.open([tmp_path / "one/t.csv", tmp_path / "two/t.csv"]) as session:
         assert [table.name for table in session.profile()] == ["t", "t_2"]
         assert session.run("t.n.sum() + t_2.n.sum()").stdout == "6\n"
-        assert session.run("sql('select count(*) as n from t join t_2 using (n)').n[0]").stdout == (
-            "1\n"
-        )
+        assert session.run("sql('select count(*) as n from t join t_2 using (n)').n[0]").stdout == ("1\n")
 
 
 @pytest.mark.parametrize(
