@@ -57,7 +57,7 @@ def main() -> None:
     if options.limit is None and options.problems == QUESTIONS:
         (ROOT / "assets/results").mkdir(exist_ok=True)
         (ROOT / "assets/results" / name).write_text(json.dumps(report, indent=1) + "\n")
-    print_table(report)
+    print(table(report))
 
 
 def answer(problem: dict, folder: Path, model: models.Model, seed: int) -> tuple[Trajectory, dict]:
@@ -146,7 +146,8 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def print_table(report: dict) -> None:
+def table(report: dict) -> str:
+    """The report as a Markdown table."""
     rows = [
         ("questions", str(report["questions"])),
         ("right and verified", f"{report['correct_and_verified']:.1%}"),
@@ -163,9 +164,8 @@ def print_table(report: dict) -> None:
         ("share of time: sandbox", f"{report['median']['sandbox_share']:.1%}"),
         ("share of time: own code", f"{report['median']['own_share']:.2%}"),
     ]
-    print(f"| {report['model']} | |\n|---|---:|")
-    for name, value in rows:
-        print(f"| {name} | {value} |")
+    lines = [f"| `{report['model']}` | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the README says can be done, can be done: its commands, names and links are taken from its text."""
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent import models
+from benchmarks import examples
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -38,6 +40,12 @@ def test_its_models_are_those_of_the_registry():
 def test_its_files_exist():
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_its_figures_are_the_stored_ones():
+    for name in ("examples-coder-1.5b", "gallery-coder-1.5b"):
+        report = json.loads((ROOT / f"assets/results/{name}.json").read_text())
+        assert examples.table(report) in README
 
 
 def test_its_question_is_answered_as_it_says(small_weights):
