@@ -45,6 +45,8 @@ _NUMBER = re.compile(
 _SIGN = r"(?:[$€£¥₹]|USD|EUR|GBP)"
 _CURRENCY = re.compile(rf"^([-−+]?)\s*{_SIGN}\s*(?=[-−+\d.])|(?<=\d)\s*{_SIGN}$")
 _WORD = re.compile(r"\w+")
+_FIELD = re.compile(r"@([^@\[\]\n]+)\[(.*?)\]")
+_MIDNIGHT = re.compile(r"(?<=\d{4}-\d\d-\d\d)[T ]00:00:00(?:\.0+)?$")
 
 
 def parse(text: str, answer_type: str | None = None) -> Value | None:
@@ -77,16 +79,21 @@ def parse(text: str, answer_type: str | None = None) -> Value | None:
     raise ValueError(f"unknown answer type {answer_type!r}; use one of {', '.join(ANSWER_TYPES)}")
 
 
-def same(answer: str, gold: str, answer_type: str | None = None) -> bool:
+def closed_form(text: str) -> dict[str, str]:
+    """The fields of DABench's closed form by name: `@mean[3.5], @who[Oslo]`; {} where there are none."""
+    return {name.strip(): value.strip() for name, value in _FIELD.findall(text)}
+
+
+def same(answer: str, gold: str, answer_type: str | None = None, *, min_decimals: int = 1) -> bool:
     """Whether two answers mean the same value of the type (read from `gold` when None).
 
-    Numbers agree when the one written with fewer decimals is the other rounded; categories without regard
-    to case, quotes and spacing; lists as multisets.
+    Numbers agree when the one written with fewer decimals, but at least `min_decimals`, is the other
+    rounded; categories without regard to case, quotes, spacing and a date's midnight; lists as multisets.
     """
     if answer_type is None:
         answer_type = _suggested_type(gold.strip())
     left, right = parse(answer, answer_type), parse(gold, answer_type)
-    return left is not None and right is not None and _equal(left, right)
+    return left is not None and right is not None and _equal(left, right, min_decimals)
 
 
 def find(answer: str, output: str) -> list[Match]:
@@ -106,6 +113,8 @@ def find(answer: str, output: str) -> list[Match]:
         return _last(m for i, line in enumerate(lines) for m in _number_matches(number, i, line))
     if match := _last(_text_matches(text, lines)):  # also a list exactly as it was printed
         return match
+    if fields := closed_form(text):
+        return _find_all(list(fields.values()), lines)
     items = _items(text)
     if len(items) > 1 or _is_bracketed(text):
         return _find_all(items, lines)
@@ -188,31 +197,31 @@ def _unquoted(text: str) -> str:
 # Comparing
 
 
-def _equal(left: Value, right: Value) -> bool:
+def _equal(left: Value, right: Value, min_decimals: int) -> bool:
     if isinstance(left, tuple) and isinstance(right, tuple):
         rest = list(right)
         for item in left:
-            place = next((i for i, other in enumerate(rest) if _equal(item, other)), None)
+            place = next((i for i, other in enumerate(rest) if _equal(item, other, min_decimals)), None)
             if place is None:
                 return False
             del rest[place]
         return not rest
     if isinstance(left, Number) and isinstance(right, Number):
-        return _equal_numbers(left, right)
+        return _equal_numbers(left, right, min_decimals)
     if isinstance(left, str) and isinstance(right, str):
         if _folded(left) == _folded(right):
             return True
         numbers = _number(left), _number(right)
-        return None not in numbers and _equal_numbers(*numbers)
+        return None not in numbers and _equal_numbers(*numbers, min_decimals)
     return type(left) is type(right) and left == right
 
 
-def _equal_numbers(left: Number, right: Number) -> bool:
-    """Equal, or one is the other rounded to as many decimals as it shows (at least one)."""
+def _equal_numbers(left: Number, right: Number, min_decimals: int) -> bool:
+    """Equal, or one is the other rounded to as many decimals as it shows, and not rounded to nothing."""
     coarse, fine = sorted((left, right), key=lambda n: n.decimals)
     if math.isclose(coarse.value, fine.value, rel_tol=1e-9, abs_tol=1e-12):
         return True
-    return coarse.decimals >= 1 and _rounds_to(fine.value, coarse)
+    return coarse.decimals >= min_decimals and coarse.value != 0 and _rounds_to(fine.value, coarse)
 
 
 def _rounds_to(value: float, shown: Number) -> bool:
@@ -221,7 +230,7 @@ def _rounds_to(value: float, shown: Number) -> bool:
 
 
 def _folded(text: str) -> str:
-    return " ".join(_unquoted(text).rstrip(".").casefold().split())
+    return " ".join(_MIDNIGHT.sub("", _unquoted(text)).rstrip(".").casefold().split())
 
 
 # Finding

@@ -376,6 +376,47 @@ def not_in_output(answer: str, stated: bool) -> str:
     )
 
 
+# What training and benchmarks ask
+
+_SHAPES = {
+    "boolean": "True or False",
+    "number": "a number",
+    "category": "a name, a date or other short text",
+    "list[category]": "a list of texts, such as ['a', 'b']",
+    "list[number]": "a list of numbers, such as [1, 2.5]",
+    "letter": "the letter of one of the choices",
+    "closed": "fields as asked for, such as @name[value]",
+}
+
+
+def posed_question(question: str, choices: dict[str, str] | None = None, intro: str = "") -> str:
+    """A benchmark's question with its choices, if it does not state them itself, and its background."""
+    text = question.strip()
+    if choices and not all(choice in text for choice in choices.values()):
+        text += "\n" + "\n".join(f"{letter}. {choice}" for letter, choice in choices.items())
+    return f"{text}\n\nBackground:\n{clip_characters(intro.strip(), 6000)}" if intro.strip() else text
+
+
+def extraction_messages(
+    question: str, answer_type: str, stdout: str, answer: str, summary: str
+) -> list[Message]:
+    """For a second model: read the value out of real output where the first model's answer has no shape."""
+    said = f"\nThe analyst said: {clip_characters(f'{answer} {summary}'.strip(), 600)}"
+    return [
+        {
+            "role": "system",
+            "content": "Find the value that answers the question in the program's output. Reply with that "
+            "value alone, exactly as the output has it, or with NONE if it is not there.",
+        },
+        {
+            "role": "user",
+            "content": f"Question: {clip_characters(question, 2000)}\n"
+            f"Wanted: {_SHAPES[answer_type]}\n"
+            f"Output:\n{clip_characters(stdout.strip(), 4000)}{said}",
+        },
+    ]
+
+
 # Fitting text into a budget
 
 

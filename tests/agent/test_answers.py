@@ -38,6 +38,7 @@ def test_an_answer_is_read_as_what_it_looks_like(text):
         ("[1.0, 2]", "[2, 1]", "list[number]"),
         ("", "[]", "list[number]"),
         ("[ 389.  649. 1249.]", "[1249.0, 649.0, 389.0]", "list[number]"),
+        ("2021-03-04", "2021-03-04 00:00:00", "category"),
     ],
 )
 def test_answers_that_mean_the_same(answer, gold, answer_type):
@@ -49,6 +50,7 @@ def test_answers_that_mean_the_same(answer, gold, answer_type):
     [
         ("1", "True", "boolean"),
         ("3", "3.4", "number"),
+        ("0.0", "0.04", "number"),
         ("45%", "0.45", "number"),
         ("East", "West", "category"),
         ("['a']", "['a', 'a']", "list[category]"),
@@ -88,11 +90,21 @@ def test_a_value_is_found_in_its_line(answer, output, line):
         ("['a', 'a']", "a 1\nb 2"),
         ("['a', 'c']", "a 1\nb 2"),
         ("The region is North", "North"),
+        ("@mean[3.5], @who[Oslo]", "3.5"),
         ("", "anything"),
     ],
 )
 def test_what_is_not_there_is_not_found(answer, output):
     assert find(answer, output) == []
+
+
+def test_a_closed_form_is_found_by_all_its_fields():
+    matches = find("@mean[3.5], @who[Oslo]", "Oslo\nmean 3.4999")
+    assert sorted(match.line for match in matches) == [0, 1]
+
+
+def test_a_rounding_may_be_asked_to_keep_more_decimals():
+    assert same("3.1", "3.14159", "number") and not same("3.1", "3.14159", "number", min_decimals=2)
 
 
 @given(st.text())

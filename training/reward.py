@@ -1,0 +1,127 @@
+"""What a trajectory is worth to training, in named parts.
+
+    reward = compute_trajectory_reward(trajectory, problem)
+    reward.total, reward.correct
+
+WEIGHTS is the only place for numbers. They put trajectories into this order:
+
+    right, clean > right, stumbling > wrong but honest > no answer > anything with a made-up result
+
+where right means computed: the answer must stand in real output that depends on the data, and must not be
+written in the code (`training.literals`). A right guess earns no more than a wrong one.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import astuple, dataclass
+
+from agent import Trajectory
+from training.literals import states
+from training.problems import Problem
+from training.verify import Verdict, computed_outputs, reads, verify
+
+# Penalties are per event, up to the limit beside them. Both limits together are smaller than what an honest
+# wrong answer earns, and a made-up result costs more than all that can be earned and all other penalties.
+WEIGHTS = {"executed": 0.2, "parseable": 0.3, "correct": 1.0, "fabricated": -1.8}
+STUMBLE_COST, MOST_STUMBLES = 0.03, 4
+RAMBLE_COST, MOST_RAMBLES = 0.03, 4
+# Text beside code that one reply may hold; a Summary and a word about the plan fit in.
+PROSE_CHARACTERS = 500
+# An answer longer than this, and than the known one by far, is a dump.
+ANSWER_CHARACTERS = 200
+
+_DUMP = re.compile(r"\bdtypes?\b|\b(?:Range)?Index\(|\bDataFrame\b|<class |\bName: |Data columns")
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The weighted parts; each is 0.0 where it does not apply.
+
+    Attributes:
+        executed: A step computed something from the data without error.
+        parseable: The answer reads as the expected type, is no dump, and was computed.
+        correct: It is right besides, by the strict rule.
+        fabricated: Penalty for results that the model made up.
+        stumbles: Penalty for failed steps and refused replies.
+        rambling: Penalty for a dump as answer, repeated code and padding.
+    """
+
+    executed: float = 0.0
+    parseable: float = 0.0
+    correct: float = 0.0
+    fabricated: float = 0.0
+    stumbles: float = 0.0
+    rambling: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The sum of the parts."""
+        return sum(astuple(self))
+
+
+def compute_trajectory_reward(
+    trajectory: Trajectory, problem: Problem, require_real_execution: bool = True
+) -> Reward:
+    """The reward of one trajectory. Everything counted was found by the host; no model is asked.
+
+    Args:
+        require_real_execution: Whether an answer earns only what execution supports. False shows what a
+            reward without that condition would pay for a guess; never train with it.
+    """
+    verdict = verify(trajectory, problem)
+    supported = _is_computed(trajectory, problem, verdict) or not require_real_execution
+    parseable = supported and reads(trajectory.answer, problem) and not _is_dump(trajectory.answer, problem)
+    stumbles = min(_stumbles(trajectory, verdict), MOST_STUMBLES)
+    rambles = min(_rambles(trajectory, problem), MOST_RAMBLES)
+    return Reward(
+        executed=WEIGHTS["executed"] if any(map(_has_text, computed_outputs(trajectory))) else 0.0,
+        parseable=WEIGHTS["parseable"] if parseable else 0.0,
+        correct=WEIGHTS["correct"] if parseable and verdict.strict else 0.0,
+        fabricated=WEIGHTS["fabricated"] if trajectory.hallucinated_results else 0.0,
+        stumbles=0.0 - STUMBLE_COST * stumbles,
+        rambling=0.0 - RAMBLE_COST * rambles,
+    )
+
+
+def _is_computed(trajectory: Trajectory, problem: Problem, verdict: Verdict) -> bool:
+    codes = [execution.code for execution in trajectory.executions[: verdict.step]]
+    return verdict.grounded and not states(trajectory.answer, problem.question, codes)
+
+
+def _has_text(output: str | None) -> bool:
+    return bool(output and output.strip())
+
+
+def _stumbles(trajectory: Trajectory, verdict: Verdict) -> int:
+    """Steps that failed and replies that led to nothing."""
+    turns = trajectory.turns
+    accepted = bool(turns) and turns[-1].action == "answer" and verdict.grounded
+    return sum(turn.execution is None or turn.execution.error is not None for turn in turns) - accepted
+
+
+def _rambles(trajectory: Trajectory, problem: Problem) -> int:
+    codes = [_canonical(execution.code) for execution in trajectory.executions]
+    repeated = len(codes) - len(set(codes))
+    padded = sum(_prose(turn.text, turn.code) // PROSE_CHARACTERS for turn in trajectory.turns)
+    return _is_dump(trajectory.answer, problem) + repeated + padded
+
+
+def _is_dump(answer: str, problem: Problem) -> bool:
+    longest = max(ANSWER_CHARACTERS, 3 * len(problem.answer))
+    return bool(_DUMP.search(answer)) or len(answer) > longest
+
+
+def _canonical(code: str) -> str:
+    """The code without its comments and its own layout."""
+    try:
+        return ast.unparse(ast.parse(code))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code
+
+
+def _prose(text: str, code: str) -> int:
+    """Characters of a reply that are not code; lines of comment are not code."""
+    comments = sum(len(line) for line in code.split("\n") if line.lstrip().startswith("#"))
+    return max(len(text) - len(code) + comments, 0)
