@@ -4,10 +4,12 @@
     session.run("df.groupby('region')['revenue'].sum()").stdout
     session.close()
 
-`python -m sandbox bench` shows what a session costs. The host side imports the standard library
-only; pandas and its kin are imported once, in the warm process that sessions are forked from.
+`sandbox.Pool` runs many at once. `python -m sandbox bench` shows what a session costs, `check` which
+rules hold on this machine, `soak` that nothing leaks. The host side imports nothing heavy; pandas and
+its kin are imported once, in the warm process that sessions are forked from.
 """
 
+from sandbox.pool import Pool
 from sandbox.records import (
     ColumnProfile,
     Execution,
@@ -26,6 +28,7 @@ __all__ = [
     "ExecutionError",
     "InputError",
     "Limits",
+    "Pool",
     "Preview",
     "SandboxError",
     "Session",

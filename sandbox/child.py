@@ -6,6 +6,8 @@ here outside the code's own exceptions ends the process, and the host sees the c
 """
 
 import builtins
+import multiprocessing.synchronize
+import os
 import random
 import socket
 import sys
@@ -68,6 +70,8 @@ class Kernel:
         # A plain function, since pyplot sets attributes on it.
         plt.show = lambda *_, **__: self.figures.capture()
         builtins.input = _no_input
+        os.fork = os.forkpty = multiprocessing.synchronize.SemLock.__init__ = _no_processes
+        workbooks.write_text_as_text()
         # Code that looks for its own module (dataclasses, pickle) must find its variables there.
         sys.modules["__main__"] = self.module
         # What was imported by now is all that the code is to find of this project.
@@ -118,3 +122,7 @@ class Kernel:
 
 def _no_input(prompt: object = "") -> str:
     raise EOFError("input() has nobody to ask here; the data is in df or tables")
+
+
+def _no_processes(*_: object, **__: object) -> None:
+    raise PermissionError("processes cannot be started here; use plain code or threads")

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Container, Sequence
 from pathlib import Path
 
+from sandbox import folders
 from sandbox.records import MIB, InputError, Limits
 
 NAME_BYTES = 120
@@ -28,7 +29,8 @@ def check(files: Sequence[str | Path], names: Sequence[str], limits: Limits) -> 
 
 def safe_name(name: str, taken: Container[str] = ()) -> str:
     """Returns a plain file name like `name` with its suffix, not in `taken` (in lower case)."""
-    last = name.replace("\\", "/").rpartition("/")[2]
+    # pandas takes "http:a.csv" for an address.
+    last = name.replace("\\", "/").rpartition("/")[2].replace(":", "_")
     shown = _trimmed("".join(c for c in last if not unicodedata.category(c).startswith("C")))
     stem, dot, suffix = shown.rpartition(".")
     if not dot or len(suffix) > SUFFIX_CHARS:
@@ -65,7 +67,7 @@ def copy(inputs: dict[str, Path], folder: Path) -> None:
         try:
             # Code may have left anything under this name, a link to elsewhere too.
             if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
+                folders.remove(target)
             target.unlink(missing_ok=True)
             with path.open("rb") as source, target.open("xb") as copied:
                 shutil.copyfileobj(source, copied, MIB)

@@ -16,11 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import wire
+from sandbox import lockdown, wire
 from sandbox.records import Limits, SandboxError
 
 START_SECONDS = 120.0
 REPLY_SECONDS = 30.0
+REAP_SECONDS = 5.0
 ROOT = Path(__file__).parents[1]
 BOOT = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from sandbox.zygote import main; main()"
 
@@ -38,6 +39,7 @@ class WarmProcess:
 
     def __init__(self, home: Path) -> None:
         """Starts it with the folder `home` to itself; raises SandboxError if that fails."""
+        lockdown.hide_process()
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
         with theirs:
@@ -95,14 +97,15 @@ class WarmProcess:
 
     def _check_ready(self) -> None:
         try:
-            threads = wire.receive(self._control, START_SECONDS)["threads"]
+            ready = wire.receive(self._control, START_SECONDS)
         except (wire.WireError, TimeoutError) as error:
             self._process.kill()
             lines = self._process.stderr.read().decode("utf-8", "replace").split("\n")
             reason = next((line for line in reversed(lines) if line.strip()), error)
             raise SandboxError(f"The sandbox cannot start: {reason}.") from None
-        if threads != 1:
-            raise SandboxError(f"The sandbox cannot start: its warm process has {threads} threads.")
+        if ready["threads"] != 1:
+            raise SandboxError(f"The sandbox cannot start: its warm process has {ready['threads']} threads.")
+        lockdown.check_protection(ready["missing"])
 
 
 def _spawn(control: socket.socket, folder: Path) -> subprocess.Popen:
@@ -138,7 +141,8 @@ def _spawn(control: socket.socket, folder: Path) -> subprocess.Popen:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Returns all that the program sees of the environment; nothing of the app's own."""
-    return {
+    mode = {lockdown.MODE: os.environ[lockdown.MODE]} if lockdown.MODE in os.environ else {}
+    return mode | {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
@@ -150,6 +154,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "JE_ARROW_MALLOC_CONF": "background_thread:false",
+        # Large pages: a fork has less to copy and an exit less to give back.
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }
 
 
@@ -172,20 +178,39 @@ class Child:
         poll.register(self.handle, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
+    def threads(self) -> int:
+        """Returns how many it has now."""
+        with suppress(OSError):
+            return os.stat(f"/proc/{self.pid}/task").st_nlink - 2
+        return 0
+
+    def pause(self) -> None:
+        """Has it do nothing until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on."""
+        self._signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """Kills its process group and wakes who waits for its answer; not for a reaped one."""
         with suppress(OSError):
             self.channel.shutdown(socket.SHUT_RDWR)
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         # Without the warm process its number may be another's already.
         with suppress(ProcessLookupError):
             if self.parent.alive:
                 os.killpg(self.pid, signal.SIGKILL)
 
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, number)
+
     def reap(self) -> Exit | None:
         """Closes the channel and returns how it ended, None if its parent cannot tell."""
         self.channel.close()
+        # Here and not in the warm process, which others want to fork meanwhile.
+        self.ended(REAP_SECONDS)
         os.close(self.handle)
         try:
             return self.parent.reap(self.pid)

@@ -87,6 +87,8 @@ class Limits(Record):
         load_seconds: Time that reading, profiling or previewing the files may take.
         memory_bytes: Address space of the process.
         file_bytes: Size of any one file that code writes, and that `read_file` returns.
+        folder_bytes: Space on disk that the session's folder takes, its input files apart.
+        folder_files: Files and folders in it, likewise.
         output_chars: Printed text of one step that is kept, half from each end.
         figures: Figures of one step that are kept.
         figure_bytes: Size of one figure's PNG.
@@ -100,6 +102,8 @@ class Limits(Record):
     load_seconds: float = 60.0
     memory_bytes: int = 4096 * MIB
     file_bytes: int = 64 * MIB
+    folder_bytes: int = 512 * MIB
+    folder_files: int = 10_000
     output_chars: int = 8_000
     figures: int = 6
     figure_bytes: int = 4 * MIB
@@ -113,7 +117,8 @@ class ExecutionError(Record):
     """Why a step failed.
 
     Attributes:
-        kind: The exception's class name, or "Timeout", "MemoryLimit", "Crashed", "Stopped".
+        kind: The exception's class name, or "Timeout", "MemoryLimit", "DiskLimit", "Crashed",
+            "Stopped".
         message: The exception's text, at most 500 characters.
         line: The step's own failing source line, "" if there is none.
         lineno: Its number in the step's code, from 1; 0 if there is none.

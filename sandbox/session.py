@@ -10,18 +10,16 @@ import builtins
 import dataclasses
 import itertools
 import os
-import shutil
 import signal
 import stat
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import inputs, wire
+from sandbox import folders, inputs, wire
 from sandbox.processes import Child, Exit, WarmProcess
 from sandbox.records import (
     Execution,
@@ -34,6 +32,14 @@ from sandbox.records import (
 )
 
 MAX_FILES = 100
+# More than any library starts on a large machine. Address space alone allows a hundred thousand.
+MAX_THREADS = 512
+# What a person may take home; none of them runs anything when it is opened.
+ARTIFACTS = (".csv", ".tsv", ".json", ".txt", ".md", ".png", ".xlsx", ".parquet")
+PNG = b"\x89PNG\r\n\x1a\n"
+# What a child says of an error is as long as it wants; these are what an honest one keeps to.
+MESSAGE_CHARS = 500
+TRACEBACK_CHARS = 2_000
 # What the note in the middle of cut output may add to it.
 NOTE_CHARS = 100
 # A process that closes its channel is mostly about to end, and then its status tells why.
@@ -44,7 +50,7 @@ LOST = "Python was restarted; variables from earlier steps are gone."
 
 _lock = threading.RLock()
 _warm: WarmProcess | None = None
-_root: Path | None = None
+_root: folders.Root | None = None
 _sessions: set["Session"] = set()
 
 
@@ -62,7 +68,7 @@ def shutdown() -> None:
         if _warm is not None:
             _warm.close()
         if _root is not None:
-            shutil.rmtree(_root, ignore_errors=True)
+            _root.close()
         _warm = _root = None
 
 
@@ -86,8 +92,8 @@ def _new_folder(prefix: str) -> Path:
     global _root
     with _lock:
         if _root is None:
-            _root = Path(tempfile.mkdtemp(prefix="datasense-"))
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=_root))
+            _root = folders.new_root()
+        return _root.new_folder(prefix)
 
 
 def open(
@@ -123,12 +129,19 @@ class _Ended(Exception):
 
 
 class Session:
-    """One folder and one child process at a time. Made by `sandbox.open`; a context manager."""
+    """One folder and one child process at a time. Made by `sandbox.open`; a context manager.
+
+    Attributes:
+        limits: What it may use.
+        on_close: Called once with the session when it has been closed, if not None.
+    """
 
     def __init__(self, files: dict[str, Path], limits: Limits) -> None:
         """Starts with `files`, paths by safe names; raises what `sandbox.open` does."""
         self.limits = limits
+        self.on_close: Callable[[Session], None] | None = None
         self._inputs = files
+        self._input_bytes = 0
         self._folder = _new_folder("session-")
         self._child: Child | None = None
         self._stopped = False
@@ -212,14 +225,17 @@ class Session:
         except ValueError:
             self._end()
             return Execution(code, error=_Ended("Crashed", NO_REPORT).error)
-        longest = self.limits.output_chars + NOTE_CHARS
-        figures = report.figures[: self.limits.figures]
-        return dataclasses.replace(report, stdout=report.stdout[:longest], figures=figures)
+        return _bounded(report, self.limits)
 
     def read_file(self, name: str) -> bytes:
-        """Returns a file that code wrote; raises InputError if it is not plain or too large."""
+        """Returns a file that code wrote, as it is: a picture is still to be drawn anew.
+
+        Raises InputError if it is not plain, too large, or of a kind not in ARTIFACTS.
+        """
         if name != Path(name).name:
             raise InputError(f"{name} is not the name of a file in the session's folder.")
+        if not name.lower().endswith(ARTIFACTS):
+            raise InputError(f"{name} is not of a kind that can be taken out ({', '.join(ARTIFACTS)}).")
         try:
             with builtins.open(self._folder / name, "rb", opener=_open_no_link) as file:
                 found = os.fstat(file.fileno())
@@ -245,8 +261,11 @@ class Session:
         self.interrupt()
         with self._busy:
             self._end()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            folders.remove(self._folder)
+            on_close, self.on_close = self.on_close, None
         _sessions.discard(self)
+        if on_close:
+            on_close(self)
 
     def _start(self) -> None:
         """Sees to it that there is a child with the tables loaded.
@@ -259,6 +278,7 @@ class Session:
             return
         self._folder.mkdir(exist_ok=True)
         inputs.copy(self._inputs, self._folder)
+        self._input_bytes = sum((self._folder / name).stat().st_size for name in self._inputs)
         try:
             child = _warm_process().fork(self._folder, self.limits)
         except SandboxError:
@@ -291,19 +311,28 @@ class Session:
     def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         if self._stopped or self._child is None:
             raise _Ended("Stopped", STOPPED)
-        channel, number = self._child.channel, next(self._numbers)
+        child, number = self._child, next(self._numbers)
         try:
-            wire.send(channel, request | {"number": number}, seconds)
-            reply = wire.receive(channel, seconds)
+            child.resume()
+            wire.send(child.channel, request | {"number": number}, seconds)
+            reply = wire.receive(child.channel, seconds, self._check_excess)
+            # A thread that outlives its step would go on where nobody watches.
+            child.pause()
+            self._check_excess()
             # A frame that code sent early would shift every later answer by one.
             if reply.get("number") != number:
                 raise wire.WireError("the frame is not the answer to this request")
             return reply
+        except _Ended as ended:
+            self._end()
+            if ended.kind == "DiskLimit":
+                folders.remove(self._folder)
+            raise
         except TimeoutError:
             self._end()
             raise _Ended("Timeout", f"No end after {seconds:g} s.") from None
         except wire.WireError:
-            ended = self._child.ended(GRACE_SECONDS)
+            ended = child.ended(GRACE_SECONDS)
             exit = self._end()
             if self._stopped:
                 raise _Ended("Stopped", STOPPED) from None
@@ -312,6 +341,13 @@ class Session:
             # Its answer, coming later, would be taken for that to the next request.
             self._end()
             raise
+
+    def _check_excess(self) -> None:
+        if self._child is not None and self._child.threads() > MAX_THREADS:
+            raise _Ended("Crashed", f"It started more than {MAX_THREADS} threads.")
+        excess = folders.excess(self._folder, self.limits, self._input_bytes)
+        if excess:
+            raise _Ended("DiskLimit", f"The session's folder {excess}; it was emptied.")
 
     def _cause(self, exit: Exit | None) -> _Ended:
         if exit is None:
@@ -348,6 +384,24 @@ class Session:
         except OSError:
             pass
         return files
+
+
+def _bounded(report: Execution, limits: Limits) -> Execution:
+    """Returns a child's report without what an honest child never puts into it."""
+    error = report.error and dataclasses.replace(
+        report.error,
+        kind=report.error.kind[:MESSAGE_CHARS],
+        message=report.error.message[:MESSAGE_CHARS],
+        line=report.error.line[:TRACEBACK_CHARS],
+        traceback=report.error.traceback[: TRACEBACK_CHARS + NOTE_CHARS],
+    )
+    figures = [png for png in report.figures if png.startswith(PNG) and len(png) <= limits.figure_bytes]
+    return dataclasses.replace(
+        report,
+        stdout=report.stdout[: limits.output_chars + NOTE_CHARS],
+        error=error,
+        figures=tuple(figures[: limits.figures]),
+    )
 
 
 def _open_no_link(path: str, flags: int) -> int:

@@ -62,8 +62,8 @@ def read_all(paths: list[Path], limits: Limits) -> list[Table]:
             taken = {table.name.lower() for table in tables}
             name = _free_name(python_name(found.sheet or path.stem), taken)
             source = f"{path.name}, sheet {found.sheet}" if found.sheet else path.name
-            frame = _tidy(found.frame, source, limits)
-            tables.append(Table(name, source, path, frame, found.load, found.note))
+            frame, tidying = _tidy(found.frame, source, limits)
+            tables.append(Table(name, source, path, frame, found.load + tidying, found.note))
     return tables
 
 
@@ -130,46 +130,56 @@ def _read_suffix(path: Path, suffix: str, limits: Limits) -> list[Found]:
             )
             for name in sheets
         ]
-    if suffix in JSON_SUFFIXES:
-        lines = suffix != ".json"
-        return [Found("", _read_json(path), f"pd.read_json({path.name!r}, lines={lines})")]
-    return [Found("", _read_parquet(path, limits), f"pd.read_parquet({path.name!r})")]
+    frame, load = _read_json(path) if suffix in JSON_SUFFIXES else _read_parquet(path, limits)
+    return [Found("", frame, load)]
 
 
-def _read_parquet(path: Path, limits: Limits) -> pd.DataFrame:
+def _read_parquet(path: Path, limits: Limits) -> tuple[pd.DataFrame, str]:
     with pyarrow.parquet.ParquetFile(path) as file:
         # A small file can hold very many rows.
         _check_shape(path.name, file.metadata.num_rows, file.metadata.num_columns, limits)
-    frame = pd.read_parquet(path)
-    return frame.reset_index(drop=all(name is None for name in frame.index.names))
+    frame, load = pd.read_parquet(path), f"pd.read_parquet({path.name!r})"
+    if frame.index.equals(pd.RangeIndex(len(frame))) and frame.index.name is None:
+        return frame, load
+    drop = all(name is None for name in frame.index.names)
+    return frame.reset_index(drop=drop), f"{load}.reset_index({'drop=True' if drop else ''})"
 
 
-def _read_json(path: Path) -> pd.DataFrame:
-    text = path.read_text(encoding="utf-8-sig")
-    if path.suffix.lower() == ".json":
-        data = json.loads(text)
-    else:
-        data = [json.loads(line) for line in text.splitlines() if line.strip()]
-    if isinstance(data, dict):
-        lists = [value for value in data.values() if isinstance(value, list)]
-        data = lists[0] if len(lists) == 1 and len(data) > 1 else data
+def _read_json(path: Path) -> tuple[pd.DataFrame, str]:
+    # Not by pd.read_json, which turns identifiers such as "007" into numbers or dates.
+    opened = f"open({path.name!r}, encoding='utf-8-sig')"
+    with path.open(encoding="utf-8-sig") as file:
+        if path.suffix.lower() == ".json":
+            data, code = json.load(file), f"json.load({opened})"
+        else:
+            data = [json.loads(line) for line in file if line.strip()]
+            code = f"[json.loads(line) for line in {opened} if line.strip()]"
+    if isinstance(data, dict) and len(data) > 1:
+        lists = [key for key, value in data.items() if isinstance(value, list)]
+        if len(lists) == 1:
+            data, code = data[lists[0]], f"{code}[{lists[0]!r}]"
     if isinstance(data, list) and data and not all(isinstance(row, dict) for row in data):
         raise InputError(f"{path.name} holds no table: a list of objects is expected.")
-    return pd.DataFrame(data)
+    return pd.DataFrame(data), f"pd.DataFrame({code})"
 
 
-def _tidy(frame: pd.DataFrame, source: str, limits: Limits) -> pd.DataFrame:
+def _tidy(frame: pd.DataFrame, source: str, limits: Limits) -> tuple[pd.DataFrame, str]:
+    """Returns the table with usable names and columns, and the code, to be put behind its own, that does so.
+
+    Raises InputError if it is too large, or holds nothing.
+    """
     _check_shape(source, len(frame), len(frame.columns), limits)
     if not len(frame.columns):
         raise InputError(f"{source} holds no columns: choose a file with a table in it.")
     if not len(frame):
         raise InputError(f"{source} has a header but no rows: choose a file with data in it.")
-    frame.columns = unique_columns(frame.columns)
-    for number, dtype in enumerate(frame.dtypes):
-        if isinstance(dtype, pd.CategoricalDtype):
-            plain = pd.Series(np.asarray(frame.iloc[:, number]), index=frame.index)
-            frame.isetitem(number, plain)
-    return frame
+    names = unique_columns(frame.columns)
+    code = "" if names == [*frame.columns] else f".set_axis({names!r}, axis=1)"
+    frame.columns = names
+    categories = [name for name in names if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    for name in categories:
+        frame[name] = pd.Series(np.asarray(frame[name]), index=frame.index)
+    return frame, code + textfiles.in_columns(categories, "pd.Series(np.asarray(t[c]), index=t.index)")
 
 
 def _check_shape(source: str, rows: int, columns: int, limits: Limits) -> None:

@@ -16,6 +16,8 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 HEAD_BYTES = 64 * 1024
 SAMPLE_LINES = 50
 SAMPLE_CELLS = 100
+# pandas reads a larger file in pieces, and a column may change its type from one to the next.
+PIECE_BYTES = 2**18
 MAGIC = {
     b"PK\x03\x04": "an Excel workbook (.xlsx) or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
@@ -49,26 +51,16 @@ def read(path: Path, most_columns: int) -> tuple[pd.DataFrame, str, str]:
     width = max(line.count(delimiter) for line in lines) + 1
     if width > most_columns:
         raise InputError(f"{path.name} has {width:,} columns; at most {most_columns:,} can be read.")
-    frame, skipped = _read_csv(path, encoding, delimiter)
+    frame, load, skipped = _read_csv(path, encoding, delimiter)
     as_read = frame.dtypes
     for number, dtype in enumerate(as_read):
         if dtype == "str":
             frame.isetitem(number, _typed(frame.iloc[:, number], delimiter == ";"))
+    load += _typing(as_read, frame, delimiter == ";")
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
     notes += [] if delimiter == usual else [f"{DELIMITERS[delimiter]}-separated"]
     notes += [f"{skipped} malformed lines skipped"] if skipped else []
-    return frame, ", ".join(notes), _load(path, encoding, delimiter, as_read, frame)
-
-
-def _load(path: Path, encoding: str, delimiter: str, as_read: pd.Series, frame: pd.DataFrame) -> str:
-    options = [] if delimiter == "," else [f"sep={delimiter!r}"]
-    options += [] if encoding == "utf-8" else [f"encoding={encoding!r}"]
-    typed = [name for name, dtype in as_read.items() if dtype == "str" and frame[name].dtype != "str"]
-    dates = [name for name in typed if frame[name].dtype.kind == "M"]
-    options += [f"parse_dates={dates!r}"] if dates else []
-    if len(typed) > len(dates):
-        options.append("decimal=',', thousands='.'" if delimiter == ";" else "thousands=','")
-    return f"pd.read_csv({', '.join([repr(path.name), *options])})"
+    return frame, ", ".join(notes), load
 
 
 def _encoding(path: Path, head: bytes) -> str:
@@ -129,22 +121,49 @@ def _delimiter(lines: list[str], usual: str) -> str:
     return max(DELIMITERS, key=score)
 
 
-def _read_csv(path: Path, encoding: str, delimiter: str) -> tuple[pd.DataFrame, int]:
+def _read_csv(path: Path, encoding: str, delimiter: str) -> tuple[pd.DataFrame, str, int]:
+    """Returns the table as pandas reads it, the code that does so, and how many lines were skipped."""
     options = {"sep": delimiter, "encoding": encoding, "low_memory": False}
     skipped = 0
     try:
         frame = pd.read_csv(path, **options)
     except pd.errors.ParserError:
-        frame = pd.read_csv(path, **options, on_bad_lines="skip")
+        options["on_bad_lines"] = "skip"
+        frame = pd.read_csv(path, **options)
         with path.open(encoding=encoding, newline="") as file:
             records = sum(1 for row in csv.reader(file, delimiter=delimiter) if row)
         skipped = max(0, records - 1 - len(frame))
     if frame.index.equals(pd.RangeIndex(len(frame))):
-        return frame, skipped
+        return frame, _code(path, options), skipped
     # Rows are longer than the header: each ends in a delimiter, or starts with a row name.
     if len(frame) and frame.iloc[:, -1].isna().all():
-        return pd.read_csv(path, **options, index_col=False), skipped
-    return frame.reset_index(), skipped
+        options["index_col"] = False
+        return pd.read_csv(path, **options), _code(path, options), skipped
+    return frame.reset_index(), f"{_code(path, options)}.reset_index()", skipped
+
+
+def _code(path: Path, options: dict[str, object]) -> str:
+    usual = {"sep": ",", "encoding": "utf-8"}
+    if path.stat().st_size < PIECE_BYTES:
+        usual["low_memory"] = False
+    said = [f"{key}={value!r}" for key, value in options.items() if usual.get(key, ...) != value]
+    return f"pd.read_csv({', '.join([repr(path.name), *said])})"
+
+
+def _typing(as_read: pd.Series, frame: pd.DataFrame, decimal_comma: bool) -> str:
+    """Returns the code, to be put behind `_code`'s, that does what `_typed` did to some columns."""
+    typed = [name for name, dtype in as_read.items() if dtype == "str" and frame[name].dtype != "str"]
+    dates = [name for name in typed if frame[name].dtype.kind == "M"]
+    numbers = [name for name in typed if name not in dates]
+    changes = [(".", ""), (",", ".")] if decimal_comma else [(",", "")]
+    plain = "t[c]" + "".join(f".str.replace({old!r}, {new!r})" for old, new in changes)
+    to_dates = in_columns(dates, "pd.to_datetime(t[c], format='ISO8601')")
+    return to_dates + in_columns(numbers, f"pd.to_numeric({plain})")
+
+
+def in_columns(names: list[str], change: str) -> str:
+    """Returns code, to be put behind a table's, that makes `change` of each column `t[c]`; "" for none."""
+    return f".pipe(lambda t: t.assign(**{{c: {change} for c in {names!r}}}))" if names else ""
 
 
 def _typed(column: pd.Series, decimal_comma: bool) -> pd.Series:

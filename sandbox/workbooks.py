@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from openpyxl.cell import cell
 
 from sandbox.records import InputError
 
@@ -22,6 +23,22 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
     if not filled:
         raise InputError(f"{path.name} has no sheet with cells in it.")
     return filled
+
+
+def write_text_as_text() -> None:
+    """Has openpyxl write text that starts with "=" as text, also through `to_excel`.
+
+    Such a cell of an uploaded table would otherwise be a formula, which runs when the exported
+    workbook is opened (CSV injection, https://owasp.org/www-community/attacks/CSV_Injection).
+    """
+    bind = cell.Cell._bind_value
+
+    def bind_as_text(self: cell.Cell, value: object) -> None:
+        bind(self, value)
+        if self.data_type == "f":
+            self.data_type = "s"
+
+    cell.Cell._bind_value = bind_as_text
 
 
 def inspect(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Sessions side by side: what they share (nothing), what they leave behind (nothing)."""
 
+import dataclasses
 import os
 import select
 import subprocess
@@ -11,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from sandbox import __main__ as command
-from sandbox import lockdown, processes
+from sandbox import bench, lockdown, processes, soak
 from sandbox import session as host
 
 
@@ -35,20 +35,12 @@ def test_two_sessions_share_no_variables_and_no_folder(path):
 
 def test_fifty_sessions_leave_nothing_behind(path):
     sandbox.warm()
-    before = resources()
+    before = dataclasses.astuple(soak.resources())[:4]
     for number in range(50):
         session = sandbox.open([path])
         session.run("1" if number % 5 else "import os; os._exit(1)")
         session.close()
-    assert resources() == before
-
-
-def resources():
-    """The processes, descriptors and folders that the sandbox has now."""
-    warm = host._warm_process()._process.pid
-    children = Path(f"/proc/{warm}/task/{warm}/children").read_text(encoding="ascii").split()
-    theirs = len(os.listdir(f"/proc/{warm}/fd"))
-    return children, theirs, len(os.listdir("/proc/self/fd")), sorted(os.listdir(host._root))
+    assert dataclasses.astuple(soak.resources())[:4] == before
 
 
 def test_many_threads_open_sessions_at_once(path):
@@ -114,7 +106,7 @@ def has_ended(handle):
 
 def test_shutdown_closes_all_and_removes_the_folders(path):
     session = sandbox.open([path])
-    root = host._root
+    root = host._root.path
     assert root.is_dir() and root.parent == Path(tempfile.gettempdir())
     sandbox.shutdown()
     assert not root.exists()
@@ -195,8 +187,11 @@ def test_a_warm_process_with_threads_is_refused(tmp_path, monkeypatch):
         processes.WarmProcess(tmp_path)
 
 
-def test_the_bench_gives_medians_and_a_table(monkeypatch):
-    monkeypatch.setattr(command, "ROUNDS", 3)
-    figures = command.bench()
-    assert set(figures) == {"fresh_ms", "session_ms", "second_step_ms", "ratio", "rounds"}
-    assert "| fresh `python -c`" in command.table(figures)
+def test_the_bench_gives_ratios_and_tables(monkeypatch):
+    monkeypatch.setattr(bench, "WORKERS", (1,))
+    figures = bench.bench(rounds=1, seconds=0.2)
+    assert figures["median_ms"]["session"]["second"] < figures["median_ms"]["fresh"]["second"]
+    assert figures["lockdown_ms"] > 0
+    text = bench.table(figures)
+    assert "| fresh `python -c` |" in text and "| DataSense session |" in text
+    assert "| libraries, 1 worker |" in text

@@ -63,6 +63,14 @@ def test_what_is_not_a_json_object_is_refused(pair, body):
         wire.receive(ours, seconds=5)
 
 
+def test_a_frame_of_too_many_values_is_refused_before_they_are_made(pair):
+    ours, theirs = pair
+    body = b'{"a": [' + b"[]," * wire.MAX_VALUES + b"1]}"
+    threading.Thread(target=theirs.sendall, args=(struct.pack(">I", len(body)) + body,)).start()
+    with pytest.raises(wire.WireError, match="values"):
+        wire.receive(ours, seconds=5)
+
+
 def test_a_giant_length_is_refused_before_its_bytes_are_awaited(pair):
     ours, theirs = pair
     theirs.sendall(b"\xff\xff\xff\xff")
@@ -96,6 +104,26 @@ def test_one_deadline_holds_for_a_frame_that_trickles(pair):
     done.set()
     thread.join()
     assert time.monotonic() - started < 5
+
+
+def test_who_watches_can_end_the_wait_even_while_bytes_trickle(pair):
+    ours, theirs = pair
+    done = threading.Event()
+
+    def trickle():
+        theirs.sendall(struct.pack(">I", 10_000))
+        while not done.wait(0.01):
+            theirs.sendall(b" ")
+
+    def watch():
+        raise InterruptedError
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    with pytest.raises(InterruptedError):
+        wire.receive(ours, seconds=30, watch=watch)
+    done.set()
+    thread.join()
 
 
 def test_a_reader_that_does_not_read_ends_in_a_timeout(pair):
