@@ -31,7 +31,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: .venv/dev
+bench: .venv/app
 	$(BIN)/python -m sandbox bench
 	$(BIN)/python -m benchmarks.examples --gallery
 	$(BIN)/python -m benchmarks.examples

@@ -8,14 +8,16 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT. What the parts do stands in `page/`.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from functools import partial
 
 import gradio as gr
 
+from agent.episode import EpisodeLimits
 from agent.models import ModelError
-from page import gallery, render, visit
+from page import gallery, render, results, visit
 from page.gallery import Example
 from page.loading import Loader
 from page.theme import CSS, HEAD, THEME
@@ -25,21 +27,30 @@ from sandbox import InputError, Limits, SandboxError
 SLOTS = 2  # conversations that an embedded model computes side by side; the others wait for a slot
 VISITORS = 32
 VISIT_SECONDS = 4 * 60 * 60
-TROUBLE = (InputError, SandboxError, ModelError, ValueError)
+MOST_STEPS = 20
 UP = "(...i) => { document.getElementById('asking').scrollIntoView({behavior: 'smooth'}); return i; }"
 
 loader = Loader(slots=SLOTS)
 
 
-# What happens; each returns the components that change.
+# What happens; each returns the components that change. Whatever goes wrong is told in one sentence, and
+# leaves the page usable.
+
+
+def told(error: Exception) -> str:
+    """The sentence for the visitor; what nobody foresaw goes to the log as well."""
+    if isinstance(error, InputError | SandboxError | ModelError):
+        return str(error)
+    logging.error("an unforeseen error", exc_info=error)
+    return f"Something went wrong inside DataSense ({type(error).__name__}): try again."
 
 
 def choose(state: Visit, chosen: list[str]) -> dict:
     """Reads the chosen files and shows them; where they can't be read, says why and leaves all as it was."""
     try:
         return opened(state) if visit.open_files(state, chosen) else {files: None}
-    except TROUBLE as error:
-        return {files: None, notice: render.message(str(error))}
+    except Exception as error:
+        return {files: None, notice: render.message(told(error))}
 
 
 def opened(state: Visit) -> dict:
@@ -66,7 +77,21 @@ def ask_here(state: Visit, text: str) -> Iterator[dict]:
     elif not state.files:
         yield {notice: render.message("Choose a file first, or open one of the examples below.")}
     else:
-        yield from follow(state, text)
+        try:
+            with visit.asking(state):
+                yield from follow(state, text)
+        except Exception as error:
+            yield failed(state, text, error)
+
+
+def run_live(example: Example, state: Visit) -> Iterator[dict]:
+    """Asks an example's question for real, now."""
+    try:
+        with visit.asking(state, example.files):
+            yield opened(state)
+            yield from follow(state, example.question)
+    except Exception as error:
+        yield failed(state, example.question, error)
 
 
 def follow(state: Visit, text: str) -> Iterator[dict]:
@@ -79,17 +104,22 @@ def follow(state: Visit, text: str) -> Iterator[dict]:
         question: gr.update(value="", interactive=False),  # it heads the answer from now on
     }
     sent: dict = {}
-    try:
-        for shown in visit.answer(state, text, loader):
-            picture = pictured(shown)
-            if changed := {part: html for part, html in picture.items() if sent.get(part) != html}:
-                yield changed
-            sent = picture
-        yield {state_box: state, **buttons(running=False), **finished(state, shown)}
-    except TROUBLE as error:
-        nothing = dict.fromkeys((result, steps, live), "")
-        again = {question: gr.update(value=text, interactive=True)}
-        yield {notice: render.message(str(error)), **nothing, **buttons(running=False), **again}
+    for shown in visit.answer(state, text, loader):
+        picture = pictured(shown)
+        if changed := {part: html for part, html in picture.items() if sent.get(part) != html}:
+            yield changed
+        sent = picture
+    yield {state_box: state, **buttons(running=False), **finished(state, shown)}
+
+
+def failed(state: Visit, text: str, error: Exception) -> dict:
+    """Why there is no answer, and the question to ask again; another answer that goes on is left alone."""
+    why = {notice: render.message(told(error))}
+    if state.running:
+        return why
+    nothing = dict.fromkeys((result, steps, live), "")
+    again = {question: gr.update(value=text, interactive=True)}
+    return why | nothing | buttons(running=False) | again
 
 
 def pictured(shown: View, note: str = "") -> dict:
@@ -98,7 +128,8 @@ def pictured(shown: View, note: str = "") -> dict:
 
 def finished(state: Visit, shown: View) -> dict:
     """What an answer leaves: a notebook to take home, and a box for the next question."""
-    hint = "Ask a follow-up: variables and conversation are kept"
+    alive = state.session and state.session.alive  # not after Stop in the middle of a step
+    hint = f"Ask a follow-up: {'variables and conversation are' if alive else 'the conversation is'} kept"
     return notebook_of(state, shown) | {question: gr.update(placeholder=hint, interactive=True)}
 
 
@@ -129,18 +160,8 @@ def replay(example: Example, state: Visit) -> Iterator[dict]:
     try:
         if visit.open_files(state, example.files):
             yield opened(state) | picture | notebook_of(state, shown)
-    except TROUBLE as error:
-        yield {notice: render.message(str(error))}
-
-
-def run_live(example: Example, state: Visit) -> Iterator[dict]:
-    """Asks an example's question for real, now."""
-    try:
-        if visit.open_files(state, example.files):
-            yield opened(state)
-            yield from follow(state, example.question)
-    except TROUBLE as error:
-        yield {notice: render.message(str(error))}
+    except Exception as error:
+        yield {notice: render.message(told(error))}
 
 
 def look_at_model() -> tuple:
@@ -148,25 +169,34 @@ def look_at_model() -> tuple:
 
 
 def ask(files: list[str] | None, question: str, max_steps: float) -> Iterator[dict]:
-    """Answers one question about data files.
+    """Answers one question about data files; `max_steps` is from 1 to 20.
 
     Yields {"phase", "steps", "seconds"} while it goes on, and at last {"answer", "summary", "verified",
     "evidence", "outcome", "steps", ...}, the whole trajectory.
     """
     own = Visit()
     try:
-        if not files:
-            raise InputError("There is no file: give at least one.")
-        visit.open_files(own, files)
-        for shown in visit.answer(own, question, loader, max_steps=max(1, int(max_steps))):
-            record = shown.trajectory
-            count = len(record.executions) if record else 0
-            yield {"phase": shown.phase, "steps": count, "seconds": round(shown.seconds, 1)}
+        check(files, question, max_steps)
+        with visit.asking(own, files):
+            for shown in visit.answer(own, question, loader, max_steps=int(max_steps)):
+                record = shown.trajectory
+                count = len(record.executions) if record else 0
+                yield {"phase": shown.phase, "steps": count, "seconds": round(shown.seconds, 1)}
         yield record.to_json()
-    except TROUBLE as error:
-        raise gr.Error(str(error), print_exception=False) from error
+    except Exception as error:
+        raise gr.Error(told(error), print_exception=False) from error
     finally:
         visit.close(own)
+
+
+def check(files: list[str] | None, question: str | None, max_steps: float | None) -> None:
+    """Raises InputError where a program asked for what can't be done."""
+    if not files:
+        raise InputError("There is no file: give at least one.")
+    if not (question or "").strip():
+        raise InputError("The question is empty: ask something about the tables.")
+    if max_steps is None or not 1 <= max_steps <= MOST_STEPS or max_steps != int(max_steps):
+        raise InputError(f"max_steps must be a whole number from 1 to {MOST_STEPS}.")
 
 
 # The page, from top to bottom
@@ -222,6 +252,8 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
                 live_button = gr.Button("Run it live", size="sm", elem_classes="ds-live-button")
             cards.append((example, replay_button, live_button))
 
+    gr.HTML(results.section(results.load()), apply_default_css=False)
+
     with gr.Row(elem_classes="ds-foot"):
         gr.HTML(render.FOOT, apply_default_css=False)
         on_a_space = "SPACE_ID" in os.environ  # it works nowhere else
@@ -230,7 +262,7 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
     with gr.Row(visible=False):
         client_files = gr.File(file_count="multiple", label="files")
         client_question = gr.Textbox(label="question")
-        client_steps = gr.Number(5, label="max_steps")
+        client_steps = gr.Number(EpisodeLimits.max_steps, label="max_steps")
         client_answer = gr.JSON(label="answer")
         client_button = gr.Button()
 

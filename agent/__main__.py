@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import os
 import sys
 from pathlib import Path
 
 import sandbox
-from agent import models
+from agent import models, notebook
 from agent.episode import EpisodeLimits, Trajectory
 from agent.run import Event, Finished, Ran, Refused, Running, Writing, events, new_episode
 
@@ -25,18 +27,23 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return ask(options)
-    except (sandbox.InputError, sandbox.SandboxError, models.ModelError, ValueError, OSError) as error:
+    except (sandbox.InputError, sandbox.SandboxError, models.ModelError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
+        return UNVERIFIED
+    except Exception as error:  # a fault of ours: one line for the person, all of it for the log
+        logging.debug("asking failed", exc_info=True)
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"error: DataSense itself failed ({why}): ask again, or report it.", file=sys.stderr)
         return UNVERIFIED
 
 
 def ask(options: argparse.Namespace) -> int:
     """Answers one question; files are read before the model is loaded, so that a bad one is told at once."""
     if not options.question.strip():
-        raise ValueError("The question is empty: ask something about the tables.")
+        raise sandbox.InputError("The question is empty: ask something about the tables.")
     _check_output(options.notebook)
     models.check_name(options.model)
     with sandbox.open(options.files) as session:
@@ -56,11 +63,7 @@ def ask(options: argparse.Namespace) -> int:
     else:
         _conclude(trajectory)
     if options.notebook:
-        import nbformat
-
-        from agent.notebook import notebook
-
-        nbformat.write(notebook(trajectory), options.notebook)
+        notebook.write(trajectory, options.notebook)
         print(f"Notebook written to {options.notebook}", file=sys.stderr)
     return VERIFIED if trajectory.verified else UNVERIFIED
 
@@ -86,24 +89,36 @@ def _show(event: Event) -> None:
 
 def _conclude(trajectory: Trajectory) -> None:
     print("\n")
-    if trajectory.answer:
-        print(f"Answer:   {trajectory.answer}")
+    match trajectory.outcome:
+        case "verified":
+            _print_answer(trajectory)
+            print(f"Verified: found in step {trajectory.evidence.step}'s output:")
+            for line in trajectory.evidence.lines:
+                print(f"          {line.strip()}")
+        case "unverified":
+            _print_answer(trajectory)
+            print("Unverified: this value was not found in any real output.")
+        case "failed":
+            print(f"Failed: {trajectory.summary}")
+        case _:
+            print("No answer was found.")
+
+
+def _print_answer(trajectory: Trajectory) -> None:
+    print(f"Answer:   {trajectory.answer}")
     if trajectory.summary:
         print(f"Summary:  {trajectory.summary}")
-    if trajectory.verified:
-        evidence = trajectory.evidence
-        print(f"Verified: found in step {evidence.step}'s output:")
-        for line in evidence.lines:
-            print(f"          {line.strip()}")
-    elif trajectory.answer:
-        print("Unverified: this value was not found in any real output.")
-    else:
-        print("No answer was found.")
 
 
 def _check_output(path: Path | None) -> None:
-    if path and not path.absolute().parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent} to write the notebook into.")
+    if path is None:
+        return
+    if path.suffix not in notebook.SUFFIXES or path.is_dir():
+        forms = ", ".join(notebook.SUFFIXES)
+        raise sandbox.InputError(f"{path} cannot be a notebook: name a file that ends in one of {forms}.")
+    folder = path.absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise sandbox.InputError(f"{path}: there is no folder {path.parent} that can be written into.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--max-steps", type=_positive, default=EpisodeLimits.max_steps, metavar="N")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--json", action="store_true", help="print one trajectory object and nothing else")
-    command.add_argument("--notebook", type=Path, metavar="OUT.ipynb", help="write the steps as a notebook")
+    command.add_argument(
+        "--notebook", type=Path, metavar="OUT", help="write the steps to OUT.ipynb, OUT.py or OUT.md"
+    )
     return parser
 
 

@@ -40,11 +40,12 @@ Value = bool | Number | str | tuple["Value", ...]
 
 _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
 _NUMBER = re.compile(
-    r"(?<![\w.])[-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d)\.?)(?:[eE][-+]?\d+)?(?![\w])\s?%?"
+    r"(?<![\w.])[-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d)\.?)(?:[eE][-+]?\d{1,4})?(?![\w])\s?%?"
 )
 _SIGN = r"(?:[$€£¥₹]|USD|EUR|GBP)"
 _CURRENCY = re.compile(rf"^([-−+]?)\s*{_SIGN}\s*(?=[-−+\d.])|(?<=\d)\s*{_SIGN}$")
 _WORD = re.compile(r"\w+")
+_LAST_WORD = re.compile(r"\b\w+(?=\W*$)")
 _FIELD = re.compile(r"@([^@\[\]\n]+)\[(.*?)\]")
 _MIDNIGHT = re.compile(r"(?<=\d{4}-\d\d-\d\d)[T ]00:00:00(?:\.0+)?$")
 
@@ -101,14 +102,15 @@ def find(answer: str, output: str) -> list[Match]:
 
     A single value gives one match, the last in the output; a list one match for each element (the same
     element twice needs two places). Text must stand between word boundaries; a number may be the output's
-    number rounded to at least one decimal, or to within one part in a thousand.
+    number rounded to at least one decimal, or to within one part in a thousand. A boolean must be the last
+    word of its line, and the output must not hold the other one: a printed column of them proves neither.
     """
     lines = output.split("\n")
     text = _unquoted(answer)
     if not text:
         return []
     if (value := _boolean(text)) is not None:
-        return _last(m for i, line in enumerate(lines) for m in _boolean_matches(value, i, line))
+        return _find_boolean(value, lines)
     if (number := _number(text)) is not None:
         return _last(m for i, line in enumerate(lines) for m in _number_matches(number, i, line))
     if match := _last(_text_matches(text, lines)):  # also a list exactly as it was printed
@@ -240,9 +242,19 @@ def _last(matches) -> list[Match]:
     return list(matches)[-1:]
 
 
-def _boolean_matches(value: bool, line_number: int, line: str):
+def _find_boolean(value: bool, lines: list[str]) -> list[Match]:
+    contrary = re.compile(rf"\b{not value}\b")
+    for number, line in enumerate(lines):
+        if contrary.search(line) or any(_boolean_matches(not value, number, line)):
+            return []
+    return _last(
+        match for number, line in enumerate(lines) for match in _boolean_matches(value, number, line)
+    )
+
+
+def _boolean_matches(value: bool, line_number: int, line: str, pattern: re.Pattern = _LAST_WORD):
     words = _TRUE if value else _FALSE
-    for match in _WORD.finditer(line):
+    for match in pattern.finditer(line):
         if match[0].casefold() in words:
             yield Match(line_number, *match.span())
 
@@ -289,7 +301,7 @@ def _find_all(items: list[str], lines: list[str]) -> list[Match]:
         if (number := _number(item)) is not None:
             places = (m for i, line in enumerate(lines) for m in _number_matches(number, i, line))
         elif (value := _boolean(item)) is not None:
-            places = (m for i, line in enumerate(lines) for m in _boolean_matches(value, i, line))
+            places = (m for i, line in enumerate(lines) for m in _boolean_matches(value, i, line, _WORD))
         else:
             places = _text_matches(item, lines)
         place = next((m for m in reversed(list(places)) if m not in taken), None)

@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, field
 
 from agent import answers, prompts, protocol
 from agent.protocol import FinalAnswer, Malformed, RunCode
-from agent.provenance import Provenance
+from agent.provenance import STATE_LOST, Output, Provenance
 from sandbox import Execution, TableProfile
 
-# A fresh child has the tables, but none of the variables of earlier steps.
-_STATE_LOST = {"Timeout", "MemoryLimit", "Crashed", "Stopped"}
+# Room is kept for so many steps to come; hardly an episode needs more.
+_FORESEEN_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,24 @@ def _turn_from_json(data: dict) -> Turn:
 
 @dataclass
 class _Step:
-    """A step that ran, with the part of its output that may serve as evidence."""
+    """A step that ran, with its output as far as it was computed."""
 
     execution: Execution
-    evidence: str
+    output: Output
 
 
 class Episode:
-    """See the module's text. `after` is an earlier episode whose conversation and Python state go on."""
+    """See the module's text.
+
+    Args:
+        tables: What the session's `profile()` gave.
+        count_tokens: The model's own count of a text.
+        after: An earlier episode, whose conversation and Python state go on.
+        fresh_state: Whether the Python process is a new one, so that the variables of `after` are gone.
+
+    Raises:
+        ValueError: the question is empty.
+    """
 
     def __init__(
         self,
@@ -183,6 +193,7 @@ class Episode:
         *,
         count_tokens: Callable[[str], int] = lambda text: len(text) // 3 + 1,
         after: Episode | None = None,
+        fresh_state: bool = False,
     ):
         self.question = question.strip()
         if not self.question:
@@ -197,10 +208,11 @@ class Episode:
         self._evidence: Evidence | None = None
         self._pending: Turn | None = None
         self._asked = [*after._asked, after._recap()] if after else []
-        self._provenance = after._provenance if after else self._new_provenance()
+        sources = {table.name: table.source for table in self.tables}
+        self._provenance = after._provenance if after and not fresh_state else Provenance(sources)
         self._messages: list[prompts.Message] = []
         self._tokens = 0
-        self._open(after)
+        self._open(after, fresh_state)
 
     @property
     def messages(self) -> list[prompts.Message]:
@@ -252,10 +264,7 @@ class Episode:
         if not self._pending:
             raise RuntimeError("No code is waiting to be observed.")
         turn, self._pending = self._pending, None
-        evidence = self._provenance.evidence(execution.code, execution.stdout)
-        if execution.error and execution.error.kind in _STATE_LOST:
-            self._provenance = self._new_provenance()
-        self._steps.append(_Step(execution, "" if execution.error else evidence))
+        self._steps.append(_Step(execution, self._provenance.output(execution)))
         feedback = prompts.observation(
             execution,
             self.steps,
@@ -267,7 +276,8 @@ class Episode:
         )
         self._record(turn, feedback, step=self.steps, execution=execution)
         if self._room() < 0:
-            self.outcome = "no_answer"
+            # An answer that was refused on the way is none.
+            self.outcome, self._answer, self._summary = "no_answer", "", ""
 
     def stop(self, outcome: str = "stopped", summary: str = "") -> Done:
         """Ends the episode from outside: the user's Stop, or "failed" with the model's error as summary."""
@@ -294,12 +304,13 @@ class Episode:
 
     # Opening
 
-    def _open(self, after: Episode | None) -> None:
+    def _open(self, after: Episode | None, fresh_state: bool) -> None:
         if after and after._tokens + self._count(self.question) < self.limits.context_tokens // 2:
             self._messages, self._tokens = list(after._messages), after._tokens
             if self._messages[-1]["role"] == "user":  # stopped before the model could reply
                 self._say("assistant", "(stopped)")
-            self._say("user", prompts.question_message(self.question))
+            note = prompts.VARIABLES_GONE if fresh_state else ""
+            self._say("user", prompts.question_message(self.question, note))
             return
         for message in prompts.opening_messages():
             self._say(message["role"], message["content"])
@@ -319,7 +330,7 @@ class Episode:
         if self.steps >= self.limits.max_steps:
             return self._refuse(turn, prompts.NO_STEPS_LEFT)
         last = self._steps[-1].execution if self._steps else None
-        if last and last.error and last.error.kind not in _STATE_LOST and last.code.strip() == code.strip():
+        if last and last.error and last.error.kind not in STATE_LOST and last.code.strip() == code.strip():
             return self._refuse(turn, prompts.SAME_CODE)
         self._pending = turn
         return reply
@@ -337,9 +348,13 @@ class Episode:
     def _wrong_shape(self, answer: str) -> str:
         """What to tell a model that answers "which" with True, or "is it" with a name; "" if all is well."""
         yes_no, boolean = prompts.is_yes_no(self.question), answers.parse(answer, "boolean") is not None
-        if not self._steps or self._steps[-1].execution.error or yes_no is None or yes_no is boolean:
+        if not self._steps or self._steps[-1].execution.error:
             return ""
-        return prompts.YES_OR_NO if yes_no else prompts.NOT_YES_OR_NO
+        if yes_no and not boolean:
+            return prompts.YES_OR_NO
+        # Yes and No can be values of a column.
+        literal = answer.strip("'\"`. ").casefold() in ("true", "false")
+        return prompts.NOT_YES_OR_NO if yes_no is False and literal else ""
 
     def _find_evidence(self, answer: str) -> Evidence | None:
         """The newest step since the last failure whose computed output holds the answer."""
@@ -347,7 +362,7 @@ class Episode:
             step = self._steps[number - 1]
             if step.execution.error:
                 return None
-            if matches := answers.find(answer, step.evidence):
+            if matches := step.output.find(answer, self.question):
                 numbers = tuple(sorted({match.line for match in matches}))
                 lines = step.execution.stdout.split("\n")
                 return Evidence(number, numbers, tuple(lines[i] for i in numbers))
@@ -388,10 +403,7 @@ class Episode:
         return self.limits.context_tokens - self._tokens - self.limits.reply_tokens
 
     def _observation_budget(self) -> int:
-        """An even share of what is left, so that the last step's output still fits."""
-        turns_left = max(self.limits.max_steps - self.steps, 0) + 1
+        """An even share of what is left, so that the outputs of the steps to come still fit."""
+        turns_left = min(max(self.limits.max_steps - self.steps, 0), _FORESEEN_STEPS) + 1
         share = (self._room() - self.limits.reply_tokens * (turns_left - 1)) // turns_left
         return max(min(self.limits.observation_tokens, share), 40)
-
-    def _new_provenance(self) -> Provenance:
-        return Provenance(["df", "tables", *(table.name for table in self.tables)])

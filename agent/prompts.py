@@ -64,15 +64,20 @@ _EXAMPLE = (
     ("assistant", "Answer: dog\nSummary: Dogs are heavier on average."),
 )
 
+# "Can you tell me …" and "Do a count …" ask for something else.
 _YES_NO = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b"
-    r"(?!.*\b(?:or|which|who|what|how|list|name)\b)",
+    r"(?!\s+(?:you|we|i|me|an?)\b)(?!.*\b(?:or|which|who|what|how|list|name)\b)",
     re.I | re.S,
 )
 _ASKS_FOR_VALUE = re.compile(r"^\W*(?:which|what|who|whose|when|where|how|list|name|give|find|count)\b", re.I)
+_CONDITION = re.compile(r"\b(?:whether|if)\b", re.I)  # "Find out whether …" may want True or False
 _AMOUNT = re.compile(
     r"^\s*[-(]?\s*[$€£¥₹]\s*[\d,.]+\)?$|^\s*-?[\d,.]+\s*[%$€£]$|^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"
 )
+
+
+_TO_NUMBERS = ".str.replace(r'[^0-9.-]', '', regex=True).astype(float)"
 
 
 def opening_messages() -> list[Message]:
@@ -82,7 +87,7 @@ def opening_messages() -> list[Message]:
 
 
 def question_message(question: str, card: str = "") -> str:
-    """The user's turn: tables (not repeated for a follow-up) and question."""
+    """The user's turn: question, and before it the tables, or what a follow-up must be told."""
     hint = "\nPrint True or False." if is_yes_no(question) else ""
     return f"{card}\n\nQuestion: {question}{hint}" if card else f"Question: {question}{hint}"
 
@@ -91,7 +96,7 @@ def is_yes_no(question: str) -> bool | None:
     """Whether True or False is asked for; None where the wording does not tell."""
     if _YES_NO.match(question):
         return True
-    return False if _ASKS_FOR_VALUE.match(question) else None
+    return False if _ASKS_FOR_VALUE.match(question) and not _CONDITION.search(question) else None
 
 
 def earlier_message(asked: Sequence[tuple[str, str]]) -> str:
@@ -101,25 +106,38 @@ def earlier_message(asked: Sequence[tuple[str, str]]) -> str:
 
 # The table card
 
+_TABLE_TOKENS = 90  # what a table of a few columns takes; where more tables share a card, some get no place
+
 
 def table_card(tables: Sequence[TableProfile], question: str, budget: int, count_tokens: CountTokens) -> str:
     """What the model knows of the tables, in at most about `budget` tokens.
 
     Columns are described in full as far as the budget goes, those that the question mentions first; of the
-    others the names are listed, then only counted. The text says what was left out.
+    others the names are listed, then only counted. So are tables beyond those that fit. The text says what
+    was left out.
     """
-    share = budget // max(len(tables), 1)
-    cards = [_one_card(table, len(tables) == 1, question, share, count_tokens) for table in tables]
-    return "\n".join(cards + ([f"To join: {joins}"] if (joins := join_advice(tables)) else []))
+    fitting = max(budget // _TABLE_TOKENS, 1)
+    shown, others = list(tables[:fitting]), [table.name for table in tables[fitting:]]
+    share = budget // max(len(shown), 1)
+    cards = [_one_card(table, len(tables) == 1, question, share, count_tokens) for table in shown]
+    if joins := join_advice(shown):
+        cards.append(f"To join: {joins}")
+    if others:
+        names = clip(", ".join(others), budget // 4, count_tokens)
+        cards.append(f"… and {len(others)} more tables, not described: {names}")
+    return "\n".join(cards)
 
 
 def join_advice(tables: Sequence[TableProfile]) -> str:
-    """`students.merge(grades, on='student_id')` for tables that share column names; "" where none do."""
+    """`students.merge(grades, on='student_id')` for tables that share some column names; "" where none do.
+
+    Tables with all the same columns are parts of one, not to be joined.
+    """
     advice = []
     for left, right in itertools.combinations(tables, 2):
-        others = {column.name for column in right.columns}
-        shared = [column.name for column in left.columns if column.name in others]
-        if shared:
+        names, others = [column.name for column in left.columns], {column.name for column in right.columns}
+        shared = [name for name in names if name in others]
+        if shared and set(names) != others:
             key = repr(shared[0]) if len(shared) == 1 else repr(shared[:3])
             advice.append(f"{left.name}.merge({right.name}, on={key})")
     return "; ".join(advice[:3])
@@ -135,7 +153,7 @@ def _one_card(table: TableProfile, alone: bool, question: str, budget: int, coun
         line = f"- {column_line(table.columns[index])}"
         cost = count_tokens(line) + 1
         if cost > left:
-            break
+            continue
         lines[index], left = line, left - cost
     described = [lines[index] for index in sorted(lines)]
     rest = [repr(table.columns[i].name) for i in range(len(table.columns)) if i not in lines]
@@ -143,10 +161,10 @@ def _one_card(table: TableProfile, alone: bool, question: str, budget: int, coun
         return "\n".join([head, *described])
     shown: list[str] = []
     for name in rest:
-        left -= count_tokens(name) + 1
-        if left < 0:
-            break
-        shown.append(name)
+        cost = count_tokens(name) + 1
+        if cost <= left:
+            shown.append(name)
+            left -= cost
     hidden = len(rest) - len(shown)
     more = f"- also: {', '.join(shown)}" if shown else "-"
     if hidden:
@@ -165,7 +183,7 @@ def column_line(column: ColumnProfile) -> str:
     elif column.values:
         parts.append(f"e.g. {values}")
     if column.kind == "text" and column.values and all(_AMOUNT.match(v) for v in column.values):
-        parts.append("text: strip all but digits, then astype(float)")
+        parts.append(f"as numbers: {_TO_NUMBERS}")
     if column.missing:
         parts.append(f"{column.missing} missing")
     return f"{column.name!r}: {', '.join(parts)}"
@@ -246,8 +264,7 @@ _ADVICE = (
     (
         "TypeError ValueError",
         r"convert string|dtype=str|'str'|object|concatenat|numeric",
-        "That column is text. Make numbers of it first: "
-        "df[column].str.replace(r'[^0-9.-]', '', regex=True).astype(float)",
+        f"That column is text. Make numbers of it first: df[column]{_TO_NUMBERS}",
     ),
     (
         "TypeError",
@@ -285,6 +302,7 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
     if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
         named = re.findall(r"'([^']+)'|\"([^\"]+)\"", error.message)
         wrong = [name for pair in named for name in pair if name] or [error.message]
+        wrong = [name.removeprefix("Column not found: ") for name in wrong]  # from a grouped table
         wrong = [name for name in wrong[:3] if not re.fullmatch(r"-?\d+|True|False", name)]
         hints = [_nearest(name, columns) for name in wrong if name not in columns]
         if len(tables) > 1 and (known := [name for name in wrong if name in columns]):
@@ -331,6 +349,8 @@ def _nearest_names(name: str, columns: Sequence[str], cutoff: float = 0.6) -> li
     near = [c for text in close for c, other in folded.items() if other == text]
     return list(dict.fromkeys([*sorted(within, key=len), *near]))[:2]
 
+
+VARIABLES_GONE = "Python was started again: the tables are loaded, all other variables are gone."
 
 # Why an answer is not accepted yet
 
@@ -395,6 +415,18 @@ def posed_question(question: str, choices: dict[str, str] | None = None, intro: 
     if choices and not all(choice in text for choice in choices.values()):
         text += "\n" + "\n".join(f"{letter}. {choice}" for letter, choice in choices.items())
     return f"{text}\n\nBackground:\n{clip_characters(intro.strip(), 6000)}" if intro.strip() else text
+
+
+def guess_messages(question: str) -> list[Message]:
+    """The question without its tables: what a model scores by guessing."""
+    return [
+        {
+            "role": "system",
+            "content": "The tables that this question is about cannot be seen. Guess. Reply in this form:\n"
+            "Answer: the value alone (True or False; a number; a name; a list such as ['a', 'b'])",
+        },
+        {"role": "user", "content": question_message(question)},
+    ]
 
 
 def extraction_messages(

@@ -64,15 +64,17 @@ class Malformed:
 
 Reply = RunCode | FinalAnswer | Malformed
 
-# A reply ends with its code block: what a model writes behind it can only be invented output.
-STOP = ("\n```\n",)
+# A reply ends with its code block: what a model writes behind it can only be invented output. A bare fence
+# may as well open a block ("Here is the code:"), so what follows it must show that it was a closing one.
+STOP = ("\n```\n\n", "\n```\nAnswer", "\n```\n<", "\n```\n[EXEC")
 
 _THINK = re.compile(r"<think>.*?(?:</think>|\Z)|<\|channel>thought.*?(?:<channel\|>|\Z)", re.S)
 _FABRICATED = re.compile(
     r"(?:^|```)[ \t]*<(?:result|output|execution|observation)\b[^>]*>"
     r"|^[ \t]*\[EXEC:\w+\]"
     r"|^[ \t]*```[ \t]*(?:output|stdout|result|console)\b"
-    r"|^[ \t]*[*#]*[ \t]*(?:expected |real )?(?:output|result)s?[ \t]*:?[*]*:?[ \t]*\n[ \t]*```",
+    r"|^[ \t]*[*#]*[ \t]*(?:expected |real )?(?:output|result)s?[ \t]*:?[*]*:?[ \t]*\n[ \t]*```"
+    r"(?![ \t]*(?:python|py|sql)\w*\b)",
     re.M | re.I,
 )
 _OPENING = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n`]*\n|<(code|python)>[ \t]*\n?", re.M | re.I)
@@ -126,6 +128,19 @@ def parse(text: str) -> Reply:
 def restore_fence(text: str) -> str:
     """The reply as the model meant it: with the closing fence that STOP took away."""
     return text + "\n```" if text.count("```") % 2 else text
+
+
+def draft(text: str) -> str:
+    """The code of a reply that is still being written, "" where none has begun; fences are left out."""
+    text = _THINK.sub("", text)
+    if fabricated := _FABRICATED.search(text):
+        text = text[: fabricated.start()]
+    opening = _OPENING.search(text)
+    if not opening:
+        return ""
+    closing = _CLOSING["tag" if opening[2] else "```"].search(text, opening.end())
+    code = text[opening.end() : closing.start() if closing else len(text)]
+    return re.sub(r"\n[ \t]*`{1,2}$", "", code).strip("\n")
 
 
 def _blocks_and_label(text: str) -> tuple[list[str], list[Forgiven], re.Match | None]:
@@ -225,7 +240,7 @@ def _answer(text: str, label: re.Match) -> tuple[str, str, list[Forgiven]]:
 
 
 def _clean(value: str) -> str:
-    """Without Markdown's emphasis, code ticks and a sentence's full stop around it."""
+    """Without Markdown's emphasis and code ticks around it."""
     value = value.strip()
     for mark in ("**", "__", "`", "*"):
         if len(value) > 2 * len(mark) and value.startswith(mark) and value.endswith(mark):

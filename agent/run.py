@@ -77,10 +77,13 @@ def new_episode(
     *,
     max_steps: int = EpisodeLimits.max_steps,
     after: Episode | None = None,
+    fresh_state: bool = False,
 ) -> Episode:
-    """An episode fitted to the model's context and tokenizer."""
+    """An episode fitted to the model's context and tokenizer; `after` and `fresh_state` as in Episode."""
     limits = EpisodeLimits(max_steps=max_steps, context_tokens=model.context_tokens)
-    return Episode(question, tables, limits, count_tokens=model.count_tokens, after=after)
+    return Episode(
+        question, tables, limits, count_tokens=model.count_tokens, after=after, fresh_state=fresh_state
+    )
 
 
 def warm(model: Model) -> None:
@@ -157,6 +160,8 @@ def run_many(
 ) -> list[Trajectory]:
     """Runs all episodes together: one batch of replies a turn, the code of a turn on `workers` threads.
 
+    A sandbox's failure ends its own episode as "failed", a model's ends them all.
+
     Args:
         on_done: called with the job's index and trajectory as soon as an episode is over.
     """
@@ -196,9 +201,11 @@ def _advance(job: tuple[Episode, Session], reply: str, clock: _Clock) -> None:
     action = episode.receive(reply)
     if isinstance(action, RunCode):
         start = time.perf_counter()
-        execution = session.run(action.code)
+        try:
+            episode.observe(session.run(action.code))
+        except SandboxError as error:
+            episode.stop("failed", str(error))
         clock.sandbox += time.perf_counter() - start
-        episode.observe(execution)
 
 
 def _reply(episode: Episode, model: Model, clock: _Clock, temperature: float, seed: int) -> Iterator[Event]:
@@ -222,7 +229,7 @@ def _execute(session: Session, code: str, clock: _Clock) -> Iterator[Event]:
         try:
             while not wait([future], HEARTBEAT_SECONDS).done:
                 yield Waiting()
-        except GeneratorExit:
+        except BaseException:  # the user's Stop, or Ctrl-C: the pool would wait for the step
             session.interrupt()
             raise
     clock.sandbox += time.perf_counter() - start

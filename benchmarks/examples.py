@@ -15,9 +15,12 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+import time
 from collections import defaultdict
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -27,7 +30,7 @@ from tqdm import tqdm
 import sandbox
 from agent import answers, models, prompts
 from agent.episode import Trajectory
-from agent.provenance import Provenance
+from agent.provenance import replay
 from agent.run import new_episode, run
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +48,8 @@ def main() -> None:
     problems = [json.loads(line) for line in options.problems.read_text().splitlines()]
     problems = [p for p in problems if p.get("gallery") or not options.gallery][: options.limit]
     model = models.load(options.model)
-    rows, stored = [], ROOT / f"build/{'gallery' if options.gallery else 'examples'}-{options.model}.jsonl"
+    name = run_name(options.model, options.gallery)
+    rows, stored = [], ROOT / f"build/{name}.jsonl"
     stored.parent.mkdir(exist_ok=True)
     with stored.open("w") as file:
         for problem in tqdm(problems, file=sys.stderr):
@@ -53,21 +57,30 @@ def main() -> None:
             rows.append(row)
             file.write(json.dumps({"id": problem["id"]} | trajectory.to_json()) + "\n")
     report = summary(rows) | {"rows": rows} | provenance(options, model)
-    name = f"{'gallery' if options.gallery else 'examples'}-{options.model}.json"
     if options.limit is None and options.problems == QUESTIONS:
         (ROOT / "assets/results").mkdir(exist_ok=True)
-        (ROOT / "assets/results" / name).write_text(json.dumps(report, indent=1) + "\n")
+        (ROOT / f"assets/results/{name}.json").write_text(json.dumps(report, indent=1) + "\n")
     print(table(report))
 
 
+def run_name(model: str, gallery: bool) -> str:
+    """What a run's files are called; a model's name may be an address, "endpoint:http://host/v1#name"."""
+    plain = re.sub(r"[^\w.+-]+", "-", model)
+    return f"{'gallery' if gallery else 'examples'}-{plain}"
+
+
 def answer(problem: dict, folder: Path, model: models.Model, seed: int) -> tuple[Trajectory, dict]:
-    """Asks one question in a session of its own."""
-    before = model.usage
+    """Asks one question in a session of its own; the clock runs from before the files are opened."""
+    before, started = model.usage, time.perf_counter()
     with sandbox.open([folder / table for table in problem["tables"]]) as session:
-        episode = new_episode(problem["question"], session.profile(), model)
+        tables = session.profile()
+        opening = time.perf_counter() - started
+        episode = new_episode(problem["question"], tables, model)
+        asked = time.perf_counter() - started
         trajectory = run(episode, model, session, seed=seed)
+        seconds = time.perf_counter() - started
     used, times = model.usage - before, trajectory.run
-    own = times["seconds"] - times["model_seconds"] - times["sandbox_seconds"]
+    in_sandbox = opening + times["sandbox_seconds"]
     return trajectory, {
         "id": problem["id"],
         "answer_type": problem["answer_type"],
@@ -80,24 +93,29 @@ def answer(problem: dict, folder: Path, model: models.Model, seed: int) -> tuple
         "outcome": trajectory.outcome,
         "steps": len(trajectory.executions),
         "hallucinated_results": trajectory.hallucinated_results,
-        "seconds": times["seconds"],
-        "first_token_seconds": times["first_token_seconds"],
-        "model_share": times["model_seconds"] / times["seconds"],
-        "sandbox_share": times["sandbox_seconds"] / times["seconds"],
-        "own_share": own / times["seconds"],
-        "prompt_tokens_per_second": used.prompt_tokens / used.prompt_seconds if used.prompt_seconds else None,
-        "output_tokens_per_second": used.output_tokens / used.output_seconds if used.output_seconds else None,
+        "seconds": seconds,
+        "first_token_seconds": asked + first if (first := times["first_token_seconds"]) else None,
+        "model_share": times["model_seconds"] / seconds,
+        "sandbox_share": in_sandbox / seconds,
+        "own_share": (seconds - times["model_seconds"] - in_sandbox) / seconds,
+        "prompt_tokens_per_second": rate(used.prompt_tokens, used.prompt_seconds),
+        "output_tokens_per_second": rate(used.output_tokens, used.output_seconds),
     }
+
+
+def rate(tokens: int, seconds: float) -> float | None:
+    """Tokens per second, None where a server told no tokens."""
+    return tokens / seconds if tokens and seconds else None
 
 
 def is_grounded(trajectory: Trajectory) -> bool:
     """Finds a verified answer again, from the stored record alone."""
-    masks = Provenance(["df", "tables", *(table["name"] for table in trajectory.tables)])
-    outputs = [masks.evidence(execution.code, execution.stdout) for execution in trajectory.executions]
+    sources = {table["name"]: table["source"] for table in trajectory.tables}
+    outputs = replay(sources, trajectory.executions)
     step = trajectory.evidence.step
     if any(execution.error for execution in trajectory.executions[step - 1 :]):
         return False
-    return bool(answers.find(trajectory.answer, outputs[step - 1]))
+    return bool(outputs[step - 1].find(trajectory.answer, trajectory.question))
 
 
 def summary(rows: list[dict]) -> dict:
@@ -116,8 +134,14 @@ def summary(rows: list[dict]) -> dict:
         **share,
         "verified_that_are_grounded": sum(row["grounded"] for row in verified) / max(len(verified), 1),
         "by_type": {name: f"{sum(right)}/{len(right)}" for name, right in sorted(by_type.items())},
-        "median": {name: median(row[name] or 0 for row in rows) for name in (*medians, *shares)},
+        "median": {name: median_of(row[name] for row in rows) for name in (*medians, *shares)},
     }
+
+
+def median_of(values: Iterable[float | None]) -> float | None:
+    """The median of what was measured, None where nothing was."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
 
 def provenance(options: argparse.Namespace, model: models.Model) -> dict:
@@ -156,16 +180,20 @@ def table(report: dict) -> str:
         ("verified answers found again in the stored output", f"{report['verified_that_are_grounded']:.1%}"),
         ("a step ran without error", f"{report['exec_ok']:.1%}"),
         *((f"right and verified, {name}", value) for name, value in report["by_type"].items()),
-        ("seconds to the first token (median)", f"{report['median']['first_token_seconds']:.1f}"),
+        ("seconds to the first token (median)", _figure(report["median"]["first_token_seconds"], 1)),
         ("seconds to the answer (median)", f"{report['median']['seconds']:.1f}"),
-        ("prompt tokens per second", f"{report['median']['prompt_tokens_per_second']:.0f}"),
-        ("output tokens per second", f"{report['median']['output_tokens_per_second']:.1f}"),
+        ("prompt tokens per second", _figure(report["median"]["prompt_tokens_per_second"], 0)),
+        ("output tokens per second", _figure(report["median"]["output_tokens_per_second"], 1)),
         ("share of time: model", f"{report['median']['model_share']:.1%}"),
         ("share of time: sandbox", f"{report['median']['sandbox_share']:.1%}"),
         ("share of time: own code", f"{report['median']['own_share']:.2%}"),
     ]
     lines = [f"| `{report['model']}` | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)]
     return "\n".join(lines)
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ loader.state        # Progress while it loads, the Model when it is there, the M
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import suppress
 
@@ -39,13 +40,17 @@ class Loader:
     def _load(self) -> None:
         with suppress(SandboxError):  # whoever opens a file is told
             sandbox.warm()
+        model = None
         try:
-            self.state = models.load(self._name, slots=self._slots, progress=self._note)
-            warm(self.state)  # a question that comes meanwhile goes on from where this is
-        except ModelError as error:
-            self.state = error
+            self.state = model = models.load(self._name, slots=self._slots, progress=self._note)
+            warm(model)  # a question that comes meanwhile goes on from where this is
         except Exception as error:  # it would end the thread, and the page would wait for ever
-            self.state = ModelError(f"The model cannot be loaded: {error}")
+            known = isinstance(error, ModelError)
+            self.state = error if known else ModelError(f"The model cannot be loaded: {error}")
+            if not known:
+                logging.exception("the model cannot be loaded")
+            if model:
+                model.close()
 
     def _note(self, progress: Progress) -> None:
         self.state = progress

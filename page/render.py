@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from html import escape
 
-from agent import answers
+from agent import answers, protocol
 from agent.episode import Trajectory, Turn
 from agent.models import Model, ModelError, Progress
+from agent.models.progress import TITLES
 from page.gallery import Example
 from page.visit import View
 from sandbox import ColumnProfile, Execution, Preview, TableProfile
@@ -27,13 +28,14 @@ DRAFT_CHARS = 6_000
 
 _PHASES = {
     "waiting": "Waiting for the model",
+    "reading": "Reading the files again",
     "thinking": "Thinking",
     "writing": "Writing",
     "running": "Running the code",
 }
 _ENDINGS = {
     "no_answer": ("No answer was found.", "Try a narrower question, or name the column that you mean."),
-    "stopped": ("Stopped.", "What ran before is kept. Ask again whenever you like."),
+    "stopped": ("Stopped.", "Ask again whenever you like."),
     "failed": ("This did not work.", ""),
 }
 
@@ -69,11 +71,12 @@ def view(shown: View, note: str = "") -> tuple[str, str, str]:
 def answer_card(record: Trajectory, note: str = "") -> str:
     """The answer, what it rests on, and where that was found."""
     foot = f'<p class="ds-note">{escape(note)}</p>' if note else ""
-    if not record.answer or record.outcome in _ENDINGS:
-        title, advice = _ENDINGS.get(record.outcome, _ENDINGS["no_answer"])
+    if record.outcome in _ENDINGS:
+        title, advice = _ENDINGS[record.outcome]
+        why = record.summary if record.outcome == "failed" else advice
         return (
             f'<article class="ds-card ds-none"><p class="ds-ending">{title}</p>'
-            f"<p>{escape(record.summary or advice)}</p>{foot}</article>"
+            f"<p>{escape(why)}</p>{foot}</article>"
         )
     summary = f'<p class="ds-summary">{escape(record.summary)}</p>' if record.summary else ""
     kind, proof = ("verified", _evidence(record)) if record.verified else ("unverified", _UNVERIFIED)
@@ -184,14 +187,13 @@ def _output(stdout: str, found: Sequence[int]) -> str:
 
 
 def _draft(shown: View) -> str:
-    if not shown.draft.strip():
-        return ""
-    text = shown.draft[-DRAFT_CHARS:]
-    if shown.phase == "running" or text.lstrip().startswith("```"):
-        code = text.strip().removeprefix("```python").removeprefix("```").removesuffix("```").strip("\n")
-        body = f"<pre>{_python(code)}</pre>"
+    code = shown.draft if shown.phase == "running" else protocol.draft(shown.draft)
+    if code.strip():
+        body = f"<pre>{_python(code[-DRAFT_CHARS:])}</pre>"
+    elif shown.draft.strip():
+        body = f'<p class="ds-prose">{escape(shown.draft[-DRAFT_CHARS:])}</p>'
     else:
-        body = f'<p class="ds-prose">{escape(text)}</p>'
+        return ""
     return f'<div class="ds-steps"><section class="ds-step ds-live">{body}</section></div>'
 
 
@@ -234,8 +236,10 @@ def past(records: Sequence[Trajectory]) -> str:
 
 
 def _in_short(record: Trajectory) -> str:
-    text = record.answer or _ENDINGS.get(record.outcome, _ENDINGS["no_answer"])[0]
-    return text if len(text) <= 60 else text[:59] + "…"
+    if record.outcome in _ENDINGS:
+        return _ENDINGS[record.outcome][0]
+    text = record.answer if len(record.answer) <= 60 else record.answer[:59] + "…"
+    return text if record.verified else f"{text} · unverified"
 
 
 # Tables
@@ -324,8 +328,7 @@ def model_state(state: Progress | Model | ModelError | None) -> str:
 
 
 def _progress(progress: Progress) -> str:
-    words = {"wait": "Waiting for", "download": "Downloading", "verify": "Checking", "load": "Loading"}
-    text = f"{words[progress.phase]} {escape(progress.what)}"
+    text = f"{TITLES[progress.phase]} {escape(progress.what)}"
     share = progress.done_bytes / max(progress.total_bytes, 1)
     if progress.phase in ("wait", "load"):
         return f'<p class="ds-model">{text}<progress></progress></p>'

@@ -2,7 +2,8 @@
 
     visit = Visit()
     open_files(visit, ["/tmp/sales.csv"])
-    for view in answer(visit, "Which region sells most?", loader): ...
+    with asking(visit):
+        for view in answer(visit, "Which region sells most?", loader): ...
 
 A Visit is shared with nobody. Its files, Python process and conversation end together.
 """
@@ -13,11 +14,14 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import sandbox
+from agent import notebook
 from agent.episode import Episode, EpisodeLimits, Trajectory
 from agent.models import ModelError
 from agent.run import HEARTBEAT_SECONDS, Finished, Ran, Refused, Running, Writing, events, new_episode
@@ -27,6 +31,7 @@ from sandbox import InputError, SandboxError, Session
 FRAME_SECONDS = 0.1  # a browser is sent no more than ten pictures of a reply a second
 MOST_PROCESSES = 24  # of visitors together; one more costs the longest idle one its variables
 
+_BUSY = "A question is being answered: stop it first."
 _holding: list[Visit] = []  # those who have a process, the longest idle first
 _lock = threading.Lock()
 
@@ -37,8 +42,9 @@ class Visit:
 
     Attributes:
         stop: set by the Stop button; the running answer sees it within HEARTBEAT_SECONDS.
-        running: whether a question is being answered.
+        running: whether a question is being answered; see `asking`.
         past: what was asked of these files and answered, the newest last.
+        restart: how many of those were asked before the present Python process began.
         folder: where this visitor's notebooks are written.
         choice: stands for the files that were chosen last, while they are being read.
     """
@@ -47,6 +53,7 @@ class Visit:
     session: Session | None = None
     episode: Episode | None = None
     past: tuple[Trajectory, ...] = ()
+    restart: int = 0
     stop: bool = False
     running: bool = False
     folder: Path | None = None
@@ -59,7 +66,8 @@ class View:
 
     Attributes:
         trajectory: the record so far, None before the episode begins.
-        phase: "waiting" for the model to load, "thinking", "writing", "running" or "done".
+        phase: "waiting" for the model to load, "reading" the files again, "thinking", "writing", "running"
+            or "done".
         draft: what the model has written of the present reply, or the code that runs.
         seconds: since the question was asked.
     """
@@ -74,28 +82,58 @@ class View:
 def open_files(visit: Visit, files: Sequence[str | Path]) -> bool:
     """Starts afresh on these files; on an error the visit stays as it was.
 
-    Returns False, and changes nothing, where the visitor chose others while these were being read.
+    Returns False, and changes nothing, where the visitor chose others, or asked, while these were being read.
 
     Raises:
         InputError: a file cannot be used, or a question is being answered.
         SandboxError: see `sandbox.open`.
     """
     if visit.running:
-        raise InputError("A question is being answered: stop it first.")
+        raise InputError(_BUSY)
+    return _open_files(visit, files)
+
+
+def _open_files(visit: Visit, files: Sequence[str | Path]) -> bool:
     visit.choice = choice = object()
+    session = _read(files)
+    if visit.choice is not choice:
+        session.close()
+        return False
+    _hold(visit, session)
+    visit.files = tuple(map(Path, files))
+    visit.episode, visit.past, visit.restart = None, (), 0
+    return True
+
+
+def _read(files: Sequence[str | Path]) -> Session:
+    """A session with its tables described, which is where most of the time goes."""
     session = sandbox.open(files)
     try:
         session.profile()
     except (InputError, SandboxError):
         session.close()
         raise
-    if visit.choice is not choice:
-        session.close()
-        return False
-    _hold(visit, session)
-    visit.files = tuple(map(Path, files))
-    visit.episode, visit.past = None, ()
-    return True
+    return session
+
+
+@contextmanager
+def asking(visit: Visit, files: Sequence[str | Path] = ()) -> Iterator[None]:
+    """Keeps the visit for one question, and opens the files, if there are any, that it is asked of.
+
+    Raises:
+        InputError: a question is being answered already, or a file cannot be used.
+        SandboxError: see `sandbox.open`.
+    """
+    with _lock:
+        if visit.running:
+            raise InputError(_BUSY)
+        visit.running, visit.stop, visit.choice = True, False, None
+    try:
+        if files:
+            _open_files(visit, files)
+        yield
+    finally:
+        visit.running = False
 
 
 def _hold(visit: Visit, session: Session) -> None:
@@ -127,28 +165,35 @@ def answer(
 ) -> Iterator[View]:
     """Asks the visit's tables; a second question goes on with the Python state and the conversation.
 
-    Yields a View whenever there is something new, at least every HEARTBEAT_SECONDS; the last one's phase is
-    "done". `visit.stop`, or closing the iterator, ends it and kills what runs.
+    To be used within `asking`. Yields a View whenever there is something new, at least every
+    HEARTBEAT_SECONDS; the last one's phase is "done". `visit.stop`, or closing the iterator, ends it and
+    kills what runs.
 
     Raises:
         InputError: the files cannot be read again.
         ModelError, SandboxError: there is no model or no sandbox.
         ValueError: the question is empty.
     """
-    visit.stop, visit.running, started = False, True, time.monotonic()
-    try:
-        yield from _wait_for_model(visit, question, loader, started)
-        if visit.stop:
-            stopped = Trajectory(question, (), (), (), "stopped")
-            yield View(question, stopped, "done", seconds=time.monotonic() - started)
-            return
-        alive = visit.session and visit.session.alive  # else a step was stopped, or others took its place
-        _hold(visit, visit.session if alive else sandbox.open(visit.files))
-        tables = visit.session.profile()
-        visit.episode = new_episode(question, tables, loader.state, max_steps=max_steps, after=visit.episode)
-        yield from _drive(visit, loader, started)
-    finally:
-        visit.running = False
+    started = time.monotonic()
+    yield from _wait_for_model(visit, question, loader, started)
+    kept = bool(visit.session and visit.session.alive)  # else a step was stopped, or others took its place
+    if kept:
+        _hold(visit, visit.session)
+    else:
+        yield from _read_again(visit, question, started)
+    if visit.stop:
+        stopped = Trajectory(question, (), (), (), "stopped")
+        yield View(question, stopped, "done", seconds=time.monotonic() - started)
+        return
+    visit.episode = new_episode(
+        question,
+        visit.session.profile(),
+        loader.state,
+        max_steps=max_steps,
+        after=visit.episode,
+        fresh_state=not kept,
+    )
+    yield from _drive(visit, loader, started)
 
 
 def _wait_for_model(visit: Visit, question: str, loader: Loader, started: float) -> Iterator[View]:
@@ -158,6 +203,29 @@ def _wait_for_model(visit: Visit, question: str, loader: Loader, started: float)
             raise loader.state
         yield View(question, seconds=time.monotonic() - started)
         time.sleep(HEARTBEAT_SECONDS)
+
+
+def _read_again(visit: Visit, question: str, started: float) -> Generator[View]:
+    """Gives the visit a new process with its files, unless it is stopped meanwhile."""
+    pool = ThreadPoolExecutor(1)
+    reading = pool.submit(_read, visit.files)
+    pool.shutdown(wait=False)
+    wanted = False
+    try:
+        while not (wait([reading], HEARTBEAT_SECONDS).done or visit.stop):
+            yield View(question, phase="reading", seconds=time.monotonic() - started)
+        wanted = not visit.stop
+    finally:
+        if not wanted:
+            reading.add_done_callback(_close_unused)
+    if wanted:
+        _hold(visit, reading.result())
+        visit.restart = len(visit.past)
+
+
+def _close_unused(reading: Future[Session]) -> None:
+    if not reading.exception():
+        reading.result().close()
 
 
 def _drive(visit: Visit, loader: Loader, started: float) -> Iterator[View]:
@@ -191,12 +259,9 @@ def _drive(visit: Visit, loader: Loader, started: float) -> Iterator[View]:
 
 
 def write_notebook(visit: Visit, trajectory: Trajectory) -> Path:
-    """Writes the steps as a notebook into the visitor's own folder."""
-    import nbformat  # takes a third of a second
-
-    from agent.notebook import notebook
-
+    """Writes the steps, behind those that they build on, as a notebook into the visitor's own folder."""
     visit.folder = visit.folder or Path(tempfile.mkdtemp(prefix="datasense-visit-"))
     path = visit.folder / "datasense.ipynb"
-    nbformat.write(notebook(trajectory), path)
+    earlier = [record for record in visit.past[visit.restart :] if record is not trajectory]
+    notebook.write(trajectory, path, earlier)
     return path

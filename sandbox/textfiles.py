@@ -16,8 +16,8 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 HEAD_BYTES = 64 * 1024
 SAMPLE_LINES = 50
 SAMPLE_CELLS = 100
-# pandas reads a larger file in pieces, and a column may change its type from one to the next.
-PIECE_BYTES = 2**18
+# pandas reads files of some 2**20 cells in pieces, and a column may change its type from one to the next.
+PIECE_BYTES = 2**20
 MAGIC = {
     b"PK\x03\x04": "an Excel workbook (.xlsx) or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from agent import models
 from benchmarks import examples
 
@@ -57,13 +55,3 @@ def test_its_question_is_answered_as_it_says(small_weights):
     )
     assert done.returncode == 0, done.stderr
     assert "Answer:   West" in done.stdout and "Verified: found in step 1's output" in done.stdout
-
-
-@pytest.fixture
-def small_weights():
-    try:
-        models.load("coder-0.5b").close()
-    except models.ModelError as error:
-        if os.environ.get("CI") or os.environ.get("DATASENSE_REQUIRE_ALL"):
-            raise
-        pytest.skip(f"coder-0.5b cannot be had: {error}")

@@ -8,7 +8,7 @@ WEIGHTS is the only place for numbers. They put trajectories into this order:
     right, clean > right, stumbling > wrong but honest > no answer > anything with a made-up result
 
 where right means computed: the answer must stand in real output that depends on the data, and must not be
-written in the code (`training.literals`). A right guess earns no more than a wrong one.
+written in the code (`agent.provenance`). A right guess earns no more than a wrong one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 from dataclasses import astuple, dataclass
 
 from agent import Trajectory
-from training.literals import states
+from agent.provenance import Output
 from training.problems import Problem
 from training.verify import Verdict, computed_outputs, reads, verify
 
@@ -71,7 +71,7 @@ def compute_trajectory_reward(
             reward without that condition would pay for a guess; never train with it.
     """
     verdict = verify(trajectory, problem)
-    supported = _is_computed(trajectory, problem, verdict) or not require_real_execution
+    supported = verdict.grounded or not require_real_execution
     parseable = supported and reads(trajectory.answer, problem) and not _is_dump(trajectory.answer, problem)
     stumbles = min(_stumbles(trajectory, verdict), MOST_STUMBLES)
     rambles = min(_rambles(trajectory, problem), MOST_RAMBLES)
@@ -85,13 +85,8 @@ def compute_trajectory_reward(
     )
 
 
-def _is_computed(trajectory: Trajectory, problem: Problem, verdict: Verdict) -> bool:
-    codes = [execution.code for execution in trajectory.executions[: verdict.step]]
-    return verdict.grounded and not states(trajectory.answer, problem.question, codes)
-
-
-def _has_text(output: str | None) -> bool:
-    return bool(output and output.strip())
+def _has_text(output: Output | None) -> bool:
+    return output is not None and bool(output.text.strip())
 
 
 def _stumbles(trajectory: Trajectory, verdict: Verdict) -> int:

@@ -24,7 +24,7 @@ from decimal import Decimal
 
 from agent import Trajectory, answers, prompts
 from agent.models import Model
-from agent.provenance import Provenance
+from agent.provenance import Output, replay
 from training.problems import CLOSED, LETTER, Problem
 
 _NULLS = {"nan", "", "np.nan", "None"}
@@ -84,10 +84,10 @@ def verify(trajectory: Trajectory, problem: Problem, extractor: Model | None = N
     """
     answer, outputs = trajectory.answer.strip(), computed_outputs(trajectory)
     if reads(answer, problem):
-        step = _step_of(answer, problem, outputs)
+        step = _step_of(answer, trajectory, problem, outputs)
         where = f"it is in the output of step {step}" if step else "it is in no output computed from the data"
         return _verdict(trajectory, problem, "stdout" if step else "answer", answer, step, where)
-    if extractor and outputs and (outputs[-1] or "").strip():
+    if extractor and outputs and outputs[-1] and outputs[-1].text.strip():
         value, step = _extract(trajectory, problem, outputs, extractor)
         if step:
             reason = f"a model read it from the output of step {step}"
@@ -96,17 +96,14 @@ def verify(trajectory: Trajectory, problem: Problem, extractor: Model | None = N
     return _verdict(trajectory, problem, "none", answer, 0, reason)
 
 
-def computed_outputs(trajectory: Trajectory) -> list[str | None]:
+def computed_outputs(trajectory: Trajectory) -> list[Output | None]:
     """Each step's output as far as it was computed from the data, None for a step that failed.
 
     Found again from the stored code and output alone, whatever the trajectory says of itself.
     """
-    provenance = Provenance(["df", "tables", *(table["name"] for table in trajectory.tables)])
-    outputs: list[str | None] = []
-    for execution in trajectory.executions:
-        evidence = provenance.evidence(execution.code, execution.stdout)
-        outputs.append(None if execution.error else evidence)
-    return outputs
+    tables = {table["name"]: table["source"] for table in trajectory.tables}
+    outputs = replay(tables, trajectory.executions)
+    return [None if e.error else output for e, output in zip(trajectory.executions, outputs, strict=True)]
 
 
 def reads(answer: str, problem: Problem) -> bool:
@@ -130,30 +127,28 @@ def _verdict(
     return Verdict(link, value, right.official, right.strict, executed, step > 0, step, reason)
 
 
-def _step_of(answer: str, problem: Problem, outputs: list[str | None]) -> int:
+def _step_of(answer: str, trajectory: Trajectory, problem: Problem, outputs: list[Output | None]) -> int:
     """The newest step (1-based) since the last failure whose output holds the answer, 0 if none does."""
     for number in range(len(outputs), 0, -1):
         output = outputs[number - 1]
         if output is None:
             return 0
-        if _stands_in(answer, problem, output):
+        if _stands_in(answer, trajectory.question, problem, output):
             return number
     return 0
 
 
-def _stands_in(answer: str, problem: Problem, output: str) -> bool:
+def _stands_in(answer: str, question: str, problem: Problem, output: Output) -> bool:
     """Whether the output holds the value; for a letter its choice's text, or the letter alone on a line."""
-    if problem.answer_type != LETTER:
-        return bool(answers.find(answer, output))
-    letter, by_value = _choice(answer, problem)
+    letter = _choice(answer, problem)[0] if problem.answer_type == LETTER else ""
     if not letter:
-        return bool(answers.find(answer, output))
-    alone = re.search(rf"^\s*{letter}\s*$", output, re.M)
-    return bool(alone or answers.find(problem.choices.get(letter, ""), output))
+        return bool(output.find(answer, question))
+    alone = re.search(rf"^\s*{letter}\s*$", output.text, re.M) and output.find(letter, "")
+    return bool(alone or output.find(problem.choices.get(letter, ""), question))
 
 
 def _extract(
-    trajectory: Trajectory, problem: Problem, outputs: list[str | None], extractor: Model
+    trajectory: Trajectory, problem: Problem, outputs: list[Output | None], extractor: Model
 ) -> tuple[str, int]:
     """The value that a model reads from real output, and its step; step 0 if it does not stand there."""
     last_failure = max((i for i, output in enumerate(outputs) if output is None), default=-1)
@@ -163,7 +158,7 @@ def _extract(
     )
     (reply,) = extractor.generate([messages], max_new_tokens=_EXTRACTION_TOKENS, stop=("\n",))
     value = re.sub(r"^\s*answer\s*:", "", reply, flags=re.I).strip().strip("`")
-    return value, _step_of(value, problem, outputs) if reads(value, problem) else 0
+    return value, _step_of(value, trajectory, problem, outputs) if reads(value, problem) else 0
 
 
 # Comparing

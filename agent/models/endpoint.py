@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from agent.models.base import HEARTBEAT_SECONDS, Message, ModelError, Usage, until_stop
 
@@ -122,9 +123,9 @@ class Endpoint:
         """The text deltas of one reply, "" for heartbeats; `cancelled` ends it from any thread."""
         if self._closed.is_set():
             raise ModelError(f"{self.name} was closed: load it again.")
-        chunks: queue.SimpleQueue[dict | Exception | None] = queue.SimpleQueue()
+        chunks: queue.SimpleQueue[_Chunk | Exception | None] = queue.SimpleQueue()
         threading.Thread(target=self._receive, args=(request, chunks, cancelled), daemon=True).start()
-        started, first, finished = time.perf_counter(), None, False
+        started, first, finished, tokens = time.perf_counter(), None, False, None
         while not cancelled.is_set():
             try:
                 chunk = chunks.get(timeout=HEARTBEAT_SECONDS)
@@ -135,14 +136,15 @@ class Endpoint:
                 raise self._explained(chunk) from chunk
             if chunk is None:
                 break
-            if usage := chunk.get("usage"):
-                self._count(usage, started, first or time.perf_counter())
-            for choice in chunk.get("choices") or ():
-                finished = finished or bool(choice.get("finish_reason"))
-                if text := (choice.get("delta") or {}).get("content"):
-                    first = first or time.perf_counter()
-                    yield text
-        if not finished and not cancelled.is_set() and not self._closed.is_set():
+            finished, tokens = finished or chunk.last, chunk.tokens or tokens
+            if chunk.text:
+                first = first or time.perf_counter()
+                yield chunk.text
+        if cancelled.is_set() or self._closed.is_set():
+            return
+        if tokens:
+            self._count(tokens, started, first or time.perf_counter())
+        if not finished:
             raise ModelError(f"{self.name} broke off in the middle of its reply: ask again.")
 
     def _receive(self, request: dict, chunks: queue.SimpleQueue, cancelled: threading.Event) -> None:
@@ -153,7 +155,7 @@ class Endpoint:
                     break
                 if error := chunk.get("error"):
                     raise ModelError(f"{self.name} failed: {_message(error)}")
-                chunks.put(chunk)
+                chunks.put(_read(chunk))
         except Exception as error:  # also what the libraries raise: it must reach the reader's thread
             chunks.put(error)
         finally:
@@ -193,17 +195,36 @@ class Endpoint:
         todo = advice.get(status, "see the server's log")
         return ModelError(f"{self.name} says {status} ({_first_line(error)}): {todo}.")
 
-    def _count(self, usage: dict, started: float, first: float) -> None:
-        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-        spent = Usage(
-            prompt_tokens=usage["prompt_tokens"] - cached,
-            cached_tokens=cached,
-            output_tokens=usage["completion_tokens"],
-            prompt_seconds=first - started,
-            output_seconds=time.perf_counter() - first,
-        )
+    def _count(self, tokens: tuple[int, int, int], started: float, first: float) -> None:
+        seconds = first - started, time.perf_counter() - first
         with self._usage_lock:
-            self.usage += spent
+            self.usage += Usage(*tokens, *seconds)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """What one chunk says; `tokens` are those of the reply so far: computed, cached, written."""
+
+    text: str
+    last: bool
+    tokens: tuple[int, int, int] | None
+
+
+def _read(chunk: dict) -> _Chunk:
+    """Raises ValueError where the chunk is not of OpenAI's form."""
+    try:
+        choices, usage = chunk.get("choices") or (), chunk.get("usage")
+        text = "".join((choice.get("delta") or {}).get("content") or "" for choice in choices)
+        last = any(choice.get("finish_reason") for choice in choices)
+        return _Chunk(text, last, _tokens(usage) if usage else None)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"an odd chunk: {error}") from error
+
+
+def _tokens(usage: dict) -> tuple[int, int, int]:
+    cached = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+    prompt, written = (int(usage.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion"))
+    return max(prompt - cached, 0), cached, written
 
 
 def _to_server(base: str) -> Send:

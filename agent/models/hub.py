@@ -75,7 +75,8 @@ def _continue(url: str, file: BinaryIO, size: int, on_progress: OnProgress) -> N
     ) as response:
         response.raise_for_status()
         if response.status_code != 206:  # all from the beginning
-            file.truncate(0)
+            file.seek(0)
+            file.truncate()
         for chunk in response.iter_bytes():  # whatever has come, so that nothing is lost at a break
             file.write(chunk)
             on_progress(Progress(Path(file.name).stem, min(file.tell(), size), size, "download"))

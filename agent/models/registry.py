@@ -67,7 +67,8 @@ MODELS: dict[str, Embedded | OnHub] = {
         ),
     ),
     "gemma-4-e2b": OnHub(
-        about="Gemma 4 E2B with the DataSense adapter on a GPU of 15 GB or more; the default there",
+        about="Gemma 4 E2B with the DataSense adapter on a GPU of 15 GB or more, the default there; "
+        "in 4 bits with $DATASENSE_4BIT=1",
         repo="unsloth/gemma-4-E2B-it",
         adapter="sanjaymalladi/DataSense-Modal-E2B-SFT",
         top_k=64,
@@ -173,6 +174,7 @@ def _load_transformers(name: str, model: OnHub, adapter: str | None, progress: O
         context_tokens=CONTEXT_TOKENS,
         top_k=model.top_k,
         top_p=model.top_p,
+        four_bit=os.environ.get("DATASENSE_4BIT") == "1",
     )
     progress(Progress(name, 1, 1, "load"))
     return loaded

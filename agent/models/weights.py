@@ -127,16 +127,19 @@ def _is_checked(path: Path, weights: Weights) -> bool:
 
 
 def _check(path: Path, weights: Weights, on_progress: OnProgress) -> None:
-    """Marks the file as checked, or deletes it and raises ModelError."""
+    """Marks the file as checked, or deletes it, if it is ours, and raises ModelError."""
     found = sha256(path, on_progress)
     if found == weights.sha256:
         _marker(path).write_text(found)
         return
-    path.resolve().unlink()  # the file itself, also where it lies in the Hub's cache
-    path.unlink(missing_ok=True)
+    target = path.resolve()
+    linked = path.is_symlink()
+    path.unlink()
+    wrong = f"has the SHA-256 {found} instead of {weights.sha256}"
+    if linked:  # into the Hub's cache, or by hand to a file of the user's
+        raise ModelError(f"{target} {wrong}: delete it, or put the right file there, and try again.")
     raise ModelError(
-        f"{weights.file} has the SHA-256 {found} instead of {weights.sha256} and was deleted: "
-        "try again, and do not use a copy from elsewhere."
+        f"{weights.file} {wrong} and was deleted: try again, and do not use a copy from elsewhere."
     )
 
 

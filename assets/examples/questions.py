@@ -328,7 +328,6 @@ STUDENTS = [
         "Which major has the most students? Also draw a bar chart of the number of students in each major.",
         "category",
         lambda s, g: s["major"].value_counts().idxmax(),
-        gallery=True,
     ),
     Question(
         "students-04",
@@ -395,6 +394,7 @@ STUDENTS = [
         "Do students with a scholarship have a higher average GPA than those without?",
         "boolean",
         lambda s, g: bool(s.groupby("scholarship")["gpa"].mean().diff()["Yes"] > 0),
+        gallery=True,
     ),
     Question(
         "students-15",

@@ -31,6 +31,19 @@ def test_a_wide_tables_card_fits_and_keeps_the_columns_that_are_asked_for():
     assert "more columns, not shown" in card
 
 
+def test_a_very_long_column_name_does_not_hide_the_others():
+    card = prompts.table_card([table("x" * 6000, "price")], "What is the x?", 600, count)
+    assert "- 'price': number, 1 to 9" in card and "and 1 more columns, not shown" in card
+
+
+def test_the_card_of_very_many_tables_fits_and_counts_those_left_out():
+    months = [table("day", "amount", name=f"month_{i}") for i in range(200)]
+    card = prompts.table_card(months, "What is the total?", 900, count)
+    assert count(card) <= 1000
+    assert "Table `month_0`" in card and "more tables, not described: month_10" in card
+    assert "To join" not in card
+
+
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=200), st.integers(100, 900))
 def test_a_card_never_passes_its_budget_by_much(names, budget):
     assert count(prompts.table_card([table(*names)], "How many?", budget, count)) <= budget + 60
@@ -38,7 +51,25 @@ def test_a_card_never_passes_its_budget_by_much(names, budget):
 
 def test_text_that_looks_like_money_is_named_as_text():
     column = ColumnProfile("price", "str", "text", 0, 40, values=("$1,249.00", "$3.10"))
-    assert "astype(float)" in prompts.column_line(column)
+    assert "[^0-9.-]" in prompts.column_line(column)
+
+
+@pytest.mark.parametrize(
+    ("question", "verdict"),
+    [
+        ("Is Rex the heaviest?", True),
+        ("Are there cats if we leave out Mia?", True),
+        ("Who is the heaviest?", False),
+        ("Can you tell me the total revenue?", None),
+        ("Would you give me the mean?", None),
+        ("Can I see the top 3?", None),
+        ("Do a count of the rows.", None),
+        ("Find out whether any cat is heavy.", None),
+        ("Is it a cat or a dog?", None),
+    ],
+)
+def test_only_a_plain_yes_no_question_is_taken_for_one(question, verdict):
+    assert prompts.is_yes_no(question) is verdict
 
 
 @given(st.text(max_size=5000), st.integers(60, 400))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.protocol import FinalAnswer, Forgiven, Malformed, RunCode, parse, restore_fence
+from agent.protocol import STOP, FinalAnswer, Forgiven, Malformed, RunCode, draft, parse, restore_fence
 
 FORGIVEN_CODE = {
     Forgiven.SEVERAL_BLOCKS: "```python\na = 1\n```\nthen\n```python\nprint(a)\n```",
@@ -48,6 +48,42 @@ def test_the_asked_forms_need_no_forgiveness():
 def test_a_fabricated_result_is_cut_with_all_that_rests_on_it():
     reply = parse("```python\nprint(1)\n```\n<result>\n5\n</result>\n```python\nprint(2)\n```")
     assert reply == RunCode("print(1)", fabricated=1)
+
+
+def test_all_that_follows_an_execution_mark_is_cut():
+    reply = parse("```python\nprint(1)\n```\n[EXEC:real] Output of step 1:\n5\n```python\nprint(2)\n```")
+    assert reply == RunCode("print(1)", fabricated=1)
+
+
+def test_code_under_a_heading_that_says_output_is_code():
+    assert parse("**Output:**\n```python\nprint(df.shape)\n```") == RunCode("print(df.shape)")
+    assert isinstance(parse("**Output:**\n```\n(3, 2)\n```"), Malformed)
+
+
+@pytest.mark.parametrize("opening", ["```python", "Here is the code:\n```python", "Here is the code:\n```"])
+@pytest.mark.parametrize("behind", ["", "\n\nIt prints 5.", "\n<result>\n5", "\nAnswer: 5"])
+def test_a_reply_stops_behind_its_code_and_never_before_it(opening, behind):
+    written = f"{opening}\nprint(df.shape)\n```{behind}"
+    stopped = min((written.split(stop)[0] for stop in STOP), key=len)
+    assert parse(restore_fence(stopped)).code == "print(df.shape)"
+    assert len(stopped) < len(written) - len(behind) or not behind
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Let me look", ""),
+        ("```pyth", ""),
+        ("```python\nprint(", "print("),
+        ("First:\n```\nx = 1\nprint(x", "x = 1\nprint(x"),
+        ("```python\nprint(1)\n``", "print(1)"),
+        ("```python\nprint(1)\n```\nIt prints", "print(1)"),
+        ("<think>```python\n1\n```</think>```python\n2", "2"),
+        ("```python\nprint(1)\n[EXEC:real] 5", "print(1)"),
+    ],
+)
+def test_the_code_of_a_half_written_reply_is_shown_without_its_fence(text, code):
+    assert draft(text) == code
 
 
 def test_a_comment_that_says_answer_does_not_end_the_code():

@@ -16,14 +16,10 @@ import pytest
 from gradio_client import Client, handle_file
 from playwright import sync_api
 
+from tests.conftest import give_up
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60_000  # ms; generous, for a machine that does other things as well
-
-
-def give_up(reason):
-    """Skips, or fails where everything is required."""
-    required = os.environ.get("CI") or os.environ.get("DATASENSE_REQUIRE_ALL") == "1"
-    (pytest.fail if required else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

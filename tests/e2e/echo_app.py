@@ -1,8 +1,8 @@
 """The page with a model whose moves a test knows: `python -m tests.e2e.echo_app`.
 
-It runs the question as Python and answers with the last line of the output. Two questions are not Python:
-"what did I ask before?" is put as a comment into the code, and one that begins with "write" has it write on
-and on. With $ECHO_DOWNLOADS it is never there: its download stands still.
+It runs the question as Python and answers with the last line of the output. Three questions are not Python:
+"what did I ask before?" is put as a comment into the code, one that begins with "write" has it write on and
+on, and "break" breaks it. With $ECHO_DOWNLOADS it is never there: its download stands still.
 """
 
 import os
@@ -34,6 +34,8 @@ class Echo:
             yield f"Answer: {output}\nSummary: The output says {output}"
 
     def _code(self, question):
+        if question == "break":
+            raise KeyError("a fault that nobody foresaw")
         if question.startswith("write"):
             while True:
                 time.sleep(0.1)

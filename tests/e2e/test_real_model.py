@@ -2,16 +2,11 @@
 
 import pytest
 
-from agent.models import ModelError, load
-from tests.e2e.conftest import PATIENCE, connect, give_up, given, served
+from tests.e2e.conftest import PATIENCE, connect, given, served
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    try:
-        load("coder-0.5b").close()  # fetches the weights where they are not here yet
-    except ModelError as error:
-        give_up(f"No weights: {error}")
+def real(small_weights, tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "real.txt"
     with served("app", log, DATASENSE_MODEL="coder-0.5b") as server:
         yield server

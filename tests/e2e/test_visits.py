@@ -1,10 +1,15 @@
-"""How many Python processes visitors may hold together."""
+"""Visits: their Python processes, their files, and that one question is answered at a time."""
+
+import threading
+from types import SimpleNamespace
 
 import pytest
 
 import sandbox
-from page import visit
+from agent.models import ModelError
+from page import loading, visit
 from page.visit import Visit
+from tests.agent.conftest import ScriptedModel
 
 
 @pytest.fixture
@@ -50,3 +55,73 @@ def test_files_chosen_later_win_over_those_that_take_longer_to_read(arrive, tmp_
     monkeypatch.setattr(sandbox, "open", open_slowly)
     assert not visit.open_files(visitor, [late])
     assert visitor.files == (early,) and visitor.session.profile()[0].source == "early.csv"
+
+
+def test_files_that_are_read_when_a_question_is_asked_do_not_take_its_place(arrive, tmp_path):
+    visitor = arrive()
+    with visit.asking(visitor, [tmp_path / "pets.csv"]):
+        with pytest.raises(sandbox.InputError, match="A question is being answered: stop it first"):
+            visit.open_files(visitor, [tmp_path / "pets.csv"])
+        with pytest.raises(sandbox.InputError, match="stop it first"), visit.asking(visitor):
+            pass
+    assert not visitor.running
+
+
+def loader_of(*replies):
+    return SimpleNamespace(start=lambda: None, ready=True, state=ScriptedModel(*replies))
+
+
+COUNT = "```python\nkept = len(df)\nprint(kept)"
+
+
+def test_a_process_that_was_taken_away_is_replaced_with_heartbeats(arrive, monkeypatch):
+    visitor = arrive()
+    with visit.asking(visitor):
+        list(visit.answer(visitor, "How many?", loader_of(COUNT, "Answer: 1")))
+    visitor.session.interrupt()
+    may_go_on, really_open = threading.Event(), sandbox.open
+    monkeypatch.setattr(sandbox, "open", lambda files: may_go_on.wait(30) and really_open(files))
+    views = visit.answer(visitor, "Again?", loader_of(COUNT, "Answer: 1"))
+    with visit.asking(visitor):
+        assert [next(views).phase for _ in range(3)] == ["reading"] * 3
+        may_go_on.set()
+        *_, last = views
+    assert last.trajectory.verified
+    book = visit.write_notebook(visitor, last.trajectory).read_text()
+    assert book.count("kept = len(df)") == 1
+
+
+def test_stop_is_seen_while_files_are_read_again_and_no_process_is_left(arrive, monkeypatch):
+    visitor = arrive()
+    visitor.session.interrupt()
+    may_go_on, opened, really_open = threading.Event(), [], sandbox.open
+
+    def open_slowly(files):
+        may_go_on.wait(30)
+        opened.append(really_open(files))
+        return opened[-1]
+
+    monkeypatch.setattr(sandbox, "open", open_slowly)
+    with visit.asking(visitor):
+        views = visit.answer(visitor, "How many?", loader_of())
+        assert next(views).phase == "reading"
+        visitor.stop = True
+        *_, last = views
+    assert (last.phase, last.trajectory.outcome) == ("done", "stopped")
+    may_go_on.set()
+    while not (opened and not opened[0].alive):
+        pass
+
+
+def test_a_model_that_fails_to_warm_up_is_closed(monkeypatch):
+    closed = []
+    model = SimpleNamespace(close=lambda: closed.append(True))
+
+    def fail(model):
+        raise ModelError("out of memory")
+
+    monkeypatch.setattr(loading.models, "load", lambda *_, **__: model)
+    monkeypatch.setattr(loading, "warm", fail)
+    loader = loading.Loader("coder-0.5b")
+    loader._load()
+    assert closed == [True] and str(loader.state) == "out of memory" and not loader.ready

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.literals import states
 from training.reward import WEIGHTS, compute_trajectory_reward
 
 WHO = "Who is the heaviest?"
@@ -169,24 +168,6 @@ HONEST = {
 @pytest.mark.parametrize("code", HONEST)
 def test_honest_code_is_paid(reward_of, code):
     assert reward_of(code, f"Answer: {HONEST[code]}").correct > 0
-
-
-@pytest.mark.parametrize(
-    ("answer", "question", "code", "stated"),
-    [
-        ("Oslo", "Which city?", "print('Oslo' if len(df) else '')", True),
-        ("Oslo", "Oslo or Bergen?", "print('Oslo' if df.a.sum() > 9 else 'Bergen')", False),
-        ("True", "Is it?", "print('True' if len(df) else '')", False),
-        ("100.0", "How many percent?", "print(df.a.mean() * 100)", False),
-        ("3", "How many?", "print((df.a == 3).sum())", False),
-        ("['a', 'b']", "Which?", "print(['a', 'b'] if len(df) else [])", True),
-        ("['a', 'b']", "Which?", "print(['a'] + df.x.tolist())", False),
-        ("Oslo", "Which city?", "print(", False),
-        ("Oslo", "Which city?", "print(" + "+".join(["x"] * 2000) + ")", True),
-    ],
-)
-def test_what_counts_as_stated(answer, question, code, stated):
-    assert states(answer, question, [code]) is stated
 
 
 PIECES = st.sampled_from(

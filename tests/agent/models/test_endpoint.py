@@ -107,6 +107,34 @@ def test_usage_comes_from_the_server(server, model):
     assert (model.usage.prompt_tokens, model.usage.cached_tokens, model.usage.output_tokens) == (10, 20, 4)
 
 
+def test_usage_that_every_chunk_repeats_is_counted_once(server, model):
+    server.events = [chunk("Good ") | {"usage": {"prompt_tokens": 30, "completion_tokens": 1}}]
+    server.events += [chunk("day", "stop") | {"usage": {"prompt_tokens": 30, "completion_tokens": 2}}]
+    model.generate([TALK])
+    assert (model.usage.prompt_tokens, model.usage.output_tokens) == (30, 2)
+
+
+def test_usage_that_is_told_in_part_only_is_no_trouble(server, model):
+    server.events = [chunk("Good", "stop") | {"usage": {"prompt_tokens": 30}}]
+    assert model.generate([TALK]) == ["Good"]
+    assert (model.usage.prompt_tokens, model.usage.output_tokens) == (30, 0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": [{"delta": "Good"}]},
+        {"choices": ["Good"]},
+        {"choices": [{"delta": {"content": ["Good"]}}]},
+        {"choices": [], "usage": "many"},
+    ],
+)
+def test_chunks_of_another_form_are_told_in_one_sentence(server, model, odd):
+    server.events = [odd]
+    with pytest.raises(ModelError, match="something else than an OpenAI-compatible server"):
+        model.generate([TALK])
+
+
 def test_a_slow_server_is_waited_for_with_heartbeats_and_told_of_a_stop(server, model):
     server.events = (chunk(f"{i} ") for i in range(600))
     server.pause = 0.1

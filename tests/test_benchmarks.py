@@ -1,0 +1,76 @@
+"""What the benchmark of the example questions calls grounded, and how it sums up."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import sandbox
+from agent.run import new_episode, run
+from benchmarks import examples
+from tests.agent.conftest import ScriptedModel
+
+SALES = Path(__file__).parent.parent / "assets/examples/sales.csv"
+
+
+@pytest.fixture(scope="module")
+def trajectory():
+    model = ScriptedModel(
+        "```python\nprint(len(df))",
+        "```python\nprint(df['region'].nunique())",
+        "Answer: 5\nSummary: There are five regions.",
+    )
+    with sandbox.open([SALES]) as session:
+        return run(new_episode("How many regions are there?", session.profile(), model), model, session)
+
+
+def with_second_step(trajectory, **changes):
+    first, second, *rest = trajectory.turns
+    second = replace(second, execution=replace(second.execution, **changes))
+    return replace(trajectory, turns=(first, second, *rest))
+
+
+def test_a_verified_answer_is_found_again_in_the_stored_output(trajectory):
+    assert trajectory.verified and examples.is_grounded(trajectory)
+
+
+def test_an_answer_is_not_grounded_where_the_record_does_not_bear_it_out(trajectory):
+    error = sandbox.ExecutionError("KeyError", "'region'")
+    assert not examples.is_grounded(replace(trajectory, answer="4"))
+    assert not examples.is_grounded(with_second_step(trajectory, stdout="3\n"))
+    assert not examples.is_grounded(with_second_step(trajectory, error=error))
+    assert not examples.is_grounded(with_second_step(trajectory, code="print(5)"))
+
+
+def test_a_row_counts_the_time_from_before_the_files_are_opened(monkeypatch):
+    problem = {
+        "id": "a",
+        "question": "How many rows?",
+        "tables": ["sales.csv"],
+        "answer": "2007",
+        "answer_type": "number",
+    }
+    model = ScriptedModel("```python\nprint(len(df))", "Answer: 2007")
+    trajectory, row = examples.answer(problem, SALES.parent, model, seed=0)
+    assert row["correct"] and row["grounded"]
+    assert row["seconds"] > trajectory.run["seconds"]
+    assert row["model_share"] + row["sandbox_share"] + row["own_share"] == pytest.approx(1)
+
+
+def test_rates_that_a_server_does_not_tell_are_left_out_of_the_median():
+    report = json.loads((SALES.parents[1] / "results/examples-coder-1.5b.json").read_text())
+    rows = [row | {"prompt_tokens_per_second": None} for row in report["rows"][:3]]
+    rows[0]["output_tokens_per_second"] = None
+    summed = examples.summary(rows)
+    assert summed["median"]["prompt_tokens_per_second"] is None
+    assert summed["median"]["output_tokens_per_second"] > 1
+    assert "| prompt tokens per second | – |" in examples.table(report | summed)
+
+
+def test_the_name_of_a_server_makes_a_plain_file_name():
+    assert (
+        examples.run_name("endpoint:http://host:80/v1#a/b", gallery=True)
+        == "gallery-endpoint-http-host-80-v1-a-b"
+    )
+    assert examples.run_name("coder-1.5b", gallery=False) == "examples-coder-1.5b"

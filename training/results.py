@@ -1,0 +1,99 @@
+"""A run's figures as a file: what came out, with all that it rests on; and several of them side by side.
+
+result = measure("databench-lite-dev", problems, model, folder, settings)
+publish(result)             # into assets/results/, from where the page draws it
+print(compared(folder))     # a table of all finished runs in a folder
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agent.models import Model
+from training import bench, records, summary
+from training.bench import Settings
+from training.problems import Problem
+from training.records import Journal, Prediction
+
+BUILD = Path("build/bench")
+PUBLISHED = records.ROOT / "assets" / "results"
+_RESULT = "result.json"
+
+Run = Callable[[Sequence[Problem], Model, Journal, Settings], list[Prediction]]
+
+
+def measure(
+    benchmark: str,
+    problems: Sequence[Problem],
+    model: Model,
+    folder: Path,
+    settings: Settings,
+    run: Run = bench.run,
+) -> dict:
+    """Asks what the run's own folder in `folder` does not hold yet; returns the result and writes it there.
+
+    Args:
+        run: What asks; it must leave a prediction for every problem.
+
+    Raises:
+        ModelError, RunError, SandboxError: as `bench.run`.
+    """
+    where = folder / f"{settings.mode}-seed{settings.seed}"
+    started = time.perf_counter()
+    with bench.journal_of(where, problems, model, settings) as journal:
+        new = len(problems) - len(journal.predictions)
+        predictions = run(problems, model, journal, settings)
+    if not new and (where / _RESULT).exists():
+        return json.loads((where / _RESULT).read_text(encoding="utf-8"))
+    per_hour = new / (time.perf_counter() - started) * 3600
+    config = bench.config(problems, model.name, model.digest, settings)
+    more = {"slots": settings.slots, "problems_per_hour": round(per_hour, 1)}
+    result = of(benchmark, config, predictions, **more)
+    records.write_json(where / _RESULT, result)
+    return result
+
+
+def of(benchmark: str, config: dict, predictions: Sequence[Prediction], **more) -> dict:
+    """The figures, the run's config and where it ran, as JSON values."""
+    figures = summary.summarize(predictions)
+    return {"benchmark": benchmark, **config, **figures, **more, **records.environment()}
+
+
+def publish(result: dict, folder: Path = PUBLISHED) -> Path:
+    """Writes a result to where the page finds it; an earlier one of the same run is replaced."""
+    name = "bench {benchmark} {model} {mode} seed{seed}".format(**result)
+    path = folder / f"{records.slug(name)}.json"
+    records.write_json(path, result)
+    return path
+
+
+def title(source: str) -> str:
+    """A benchmark's name as it is, a file's with its folder's: `databench validation_lite`."""
+    path = Path(source)
+    return f"{path.absolute().parent.name} {path.stem}" if path.is_file() else source
+
+
+def default_folder(benchmark: str, limit: int | None, model: str) -> Path:
+    """Where the runs of a model on a benchmark are kept when nobody says where."""
+    return BUILD / records.slug(" ".join(filter(None, (benchmark, str(limit or ""), model))))
+
+
+def compared(folder: Path) -> str:
+    """A Markdown table of the runs in a folder, a column each, and the spread over seeds."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/{_RESULT}"))]
+    by_mode = defaultdict(list)
+    for result in results:
+        by_mode[result["mode"]].append(result)
+    columns = {_column(result, len(by_mode[result["mode"]])): result for result in results}
+    lines = [summary.table(columns), ""]
+    lines += [f"{mode}: {summary.spread(of_mode)}" for mode, of_mode in by_mode.items() if len(of_mode) > 1]
+    return "\n".join(lines).rstrip()
+
+
+def _column(result: dict, seeds: int) -> str:
+    name = f"`{result['model']}`, {result['mode']}"
+    return f"{name}, seed {result['seed']}" if seeds > 1 else name
