@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent import models
 from benchmarks import examples
+from sandbox import bench
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -44,6 +45,8 @@ def test_its_figures_are_the_stored_ones():
     for name in ("examples-coder-1.5b", "gallery-coder-1.5b"):
         report = json.loads((ROOT / f"assets/results/{name}.json").read_text())
         assert examples.table(report) in README
+    figures = json.loads((ROOT / "assets/results/sandbox.json").read_text())
+    assert bench.table(figures) in README
 
 
 def test_its_question_is_answered_as_it_says(small_weights):

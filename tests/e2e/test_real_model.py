@@ -22,12 +22,12 @@ def page(chromium, real):
 
 
 def test_an_example_run_live_streams_and_is_answered_from_real_output(page):
-    example = page.locator(".ds-example", has_text="Which region has the highest total revenue?")
+    example = page.locator(".ds-example", has_text="Which payment method is used most often?")
     example.get_by_role("button", name="Run it live").click()
     page.locator(".ds-live").wait_for()
     page.locator("#result .ds-card").wait_for()
-    assert "West" in page.locator("#result .ds-verified").inner_text()
-    assert "groupby" in page.locator("#steps").inner_text()
+    assert "Credit Card" in page.locator("#result .ds-verified").inner_text()
+    assert "payment_method" in page.locator("#steps").inner_text()
     assert "Recorded" not in page.locator("#result").inner_text()
 
 
