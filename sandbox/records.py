@@ -192,7 +192,8 @@ class TableProfile(Record):
         columns: Its columns, in order.
         sample: The first 3 rows as short text, "" for a missing cell.
         note: What reading decided, "semicolon-separated", or "".
-        load: A Python expression (pd, np and json are imported) that reads the same table outside the session, for a notebook.
+        load: A Python expression that reads the same table outside the session, for a notebook; it uses
+            pd, np and json.
     """
 
     name: str
