@@ -1,7 +1,7 @@
 """What one browser session has open, and the course of a question in it.
 
     visit = Visit()
-    open_files(visit, ["/tmp/sales.csv"])
+    open_files(visit, ["sales.csv"])
     with asking(visit):
         for view in answer(visit, "Which region sells most?", loader): ...
 
