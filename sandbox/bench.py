@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,21 @@ for _ in range(int(sys.argv[1])):
     print(wire.receive(ours)["ms"], file=sys.stderr)
     os.wait()
 """
+# What eight bad neighbours do, each again and again in new sessions, until time is over.
+HOSTILE = (
+    "while True: pass",
+    "while True: print('x' * 10_000)",
+    "import re\nre.match('(a+)+b', 'a' * 40)",
+    "import numpy\nwhile True: numpy.random.rand(20_000_000).sort()",
+    "import zlib, threading\ndef burn():\n    while True: zlib.compress(bytes(2**24))\n"
+    "for _ in range(8): threading.Thread(target=burn).start()\nburn()",
+    "while True: open('f', 'wb').write(bytes(2**26))",
+    "n = 0\nwhile True:\n    open(f'f{n % 5_000}', 'w').close()\n    n += 1",
+    "while True: df.sort_values('value').groupby('group').describe()",
+)
+VISITORS = 8
+# Between two steps a model writes the next one; it takes seconds.
+PAUSE_SECONDS = (0.5, 2.5)
 
 Times = dict[str, float]
 
@@ -81,6 +97,7 @@ def bench(rounds: int = 15, seconds: float = 3.0) -> dict[str, Any]:
             "median_ms": {way: medians(measured) for way, measured in times.items()},
             "lockdown_ms": lockdown_ms(folder, 10 * rounds),
             "executions_per_second": rates,
+            "visit_ms": neighbours(folder, rounds + 1),
         }
     return figures | {"rounds": rounds} | provenance()
 
@@ -194,6 +211,55 @@ def _per_second(work: Callable[[], object], workers: int, seconds: float) -> flo
     return count / (time.perf_counter() - began)
 
 
+def neighbours(folder: Path, visits: int) -> dict[str, Times]:
+    """Returns median and 95th percentile of the sandbox's milliseconds in a visit.
+
+    A visit is a session with the table and two steps. One visitor alone, then VISITORS at once, then
+    these with as many neighbours that do what is in HOSTILE; each comes as often as `visits` says.
+    """
+    return {
+        "one alone": _visits(folder, 1, visits),
+        f"{VISITORS} at once": _visits(folder, VISITORS, visits),
+        f"{VISITORS} at once, {len(HOSTILE)} hostile ones beside": _visits(folder, VISITORS, visits, HOSTILE),
+    }
+
+
+def _visits(folder: Path, visitors: int, visits: int, hostile: tuple[str, ...] = ()) -> Times:
+    over = threading.Event()
+    with ThreadPoolExecutor(visitors + len(hostile)) as threads:
+        attacks = [threads.submit(_attack, code, folder, over) for code in hostile]
+        try:
+            found = [threads.submit(_visit_often, folder, number, visits) for number in range(visitors)]
+            times = [ms for visitor in found for ms in visitor.result()]
+        finally:
+            over.set()
+        for attack in attacks:
+            attack.result()
+    return {"median": statistics.median(times), "p95": statistics.quantiles(times, n=20)[-1]}
+
+
+def _visit_often(folder: Path, number: int, visits: int) -> list[float]:
+    draw, times = random.Random(number), []
+    for _ in range(visits):
+        time.sleep(draw.uniform(*PAUSE_SECONDS))
+        began = time.perf_counter()
+        with sandbox.open([folder / TABLE]) as opened:
+            run_step(opened, DESCRIBE)
+            ms = (time.perf_counter() - began) * 1000
+            time.sleep(draw.uniform(*PAUSE_SECONDS))
+            ms += milliseconds(lambda: run_step(opened, DESCRIBE))
+        times.append(ms)
+    return times
+
+
+def _attack(code: str, folder: Path, over: threading.Event) -> None:
+    while not over.is_set():
+        with sandbox.open([folder / TABLE]) as opened:
+            watch = threading.Thread(target=lambda: over.wait() and opened.interrupt(), daemon=True)
+            watch.start()
+            opened.run(code)
+
+
 def run_fresh(code: str, folder: Path) -> None:
     """Runs code in a new Python process; raises CalledProcessError if it fails."""
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -278,4 +344,9 @@ def table(figures: dict[str, Any]) -> str:
         for load, found in loads.items():
             name = f"{load}, {workers} worker{'s' if workers != '1' else ''}"
             lines.append(f"| {name} | {found['fresh']:.1f} | {found['session']:.1f} | {found['ratio']:.1f} |")
+    lines += ["", "| a visit (session, table, two steps), ms | median | 95th percentile | times alone |"]
+    lines.append("|---|---:|---:|---:|")
+    alone = figures["visit_ms"]["one alone"]["median"]
+    for name, found in figures["visit_ms"].items():
+        lines.append(f"| {name} | {found['median']:.1f} | {found['p95']:.1f} | {found['median'] / alone:.1f} |")
     return "\n".join(lines)

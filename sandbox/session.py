@@ -30,6 +30,7 @@ from sandbox.records import (
     SandboxError,
     TableProfile,
 )
+from sandbox.turns import Turn, turns
 
 MAX_FILES = 100
 # More than any library starts on a large machine. Address space alone allows a hundred thousand.
@@ -260,8 +261,9 @@ class Session:
         """Kills the process group, reaps it and removes the folder; more than once does nothing."""
         self.interrupt()
         with self._busy:
-            self._end()
-            folders.remove(self._folder)
+            with turns.errand():
+                self._end()
+                folders.remove(self._folder)
             on_close, self.on_close = self.on_close, None
         _sessions.discard(self)
         if on_close:
@@ -276,16 +278,8 @@ class Session:
             raise _Ended("Stopped", STOPPED)
         if self._child is not None:
             return
-        self._folder.mkdir(exist_ok=True)
-        inputs.copy(self._inputs, self._folder)
-        self._input_bytes = sum((self._folder / name).stat().st_size for name in self._inputs)
-        try:
-            child = _warm_process().fork(self._folder, self.limits)
-        except SandboxError:
-            # It may have died just now, and is replaced.
-            child = _warm_process().fork(self._folder, self.limits)
-        with self._exchange:
-            self._child = child
+        with turns.errand():
+            self._fork()
         try:
             load = {"do": "load", "files": [*self._inputs]}
             _raise_input_error(self._ask(load, self.limits.load_seconds))
@@ -297,6 +291,18 @@ class Session:
         except InputError:
             self._end()
             raise
+
+    def _fork(self) -> None:
+        self._folder.mkdir(exist_ok=True)
+        inputs.copy(self._inputs, self._folder)
+        self._input_bytes = sum((self._folder / name).stat().st_size for name in self._inputs)
+        try:
+            child = _warm_process().fork(self._folder, self.limits)
+        except SandboxError:
+            # It may have died just now, and is replaced.
+            child = _warm_process().fork(self._folder, self.limits)
+        with self._exchange:
+            self._child = child
 
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._busy:
@@ -314,8 +320,9 @@ class Session:
         child, number = self._child, next(self._numbers)
         try:
             child.resume()
-            wire.send(child.channel, request | {"number": number}, seconds)
-            reply = wire.receive(child.channel, seconds, self._check_excess)
+            with turns.take(child) as turn:
+                wire.send(child.channel, request | {"number": number}, seconds)
+                reply = wire.receive(child.channel, seconds, lambda: self._watch(turn))
             # A thread that outlives its step would go on where nobody watches.
             child.pause()
             self._check_excess()
@@ -341,6 +348,10 @@ class Session:
             # Its answer, coming later, would be taken for that to the next request.
             self._end()
             raise
+
+    def _watch(self, turn: Turn) -> None:
+        self._check_excess()
+        turns.look(turn)
 
     def _check_excess(self) -> None:
         if self._child is not None and self._child.threads() > MAX_THREADS:

@@ -189,9 +189,11 @@ def test_a_warm_process_with_threads_is_refused(tmp_path, monkeypatch):
 
 def test_the_bench_gives_ratios_and_tables(monkeypatch):
     monkeypatch.setattr(bench, "WORKERS", (1,))
+    monkeypatch.setattr(bench, "PAUSE_SECONDS", (0.0, 0.1))
     figures = bench.bench(rounds=1, seconds=0.2)
     assert figures["median_ms"]["session"]["second"] < figures["median_ms"]["fresh"]["second"]
     assert figures["lockdown_ms"] > 0
     text = bench.table(figures)
     assert "| fresh `python -c` |" in text and "| DataSense session |" in text
     assert "| libraries, 1 worker |" in text
+    assert "| 8 at once, 8 hostile ones beside |" in text
