@@ -348,5 +348,6 @@ def table(figures: dict[str, Any]) -> str:
     lines.append("|---|---:|---:|---:|")
     alone = figures["visit_ms"]["one alone"]["median"]
     for name, found in figures["visit_ms"].items():
-        lines.append(f"| {name} | {found['median']:.1f} | {found['p95']:.1f} | {found['median'] / alone:.1f} |")
+        median, p95 = found["median"], found["p95"]
+        lines.append(f"| {name} | {median:.1f} | {p95:.1f} | {median / alone:.1f} |")
     return "\n".join(lines)
