@@ -15,10 +15,11 @@ the value stands in the real output since the last failure, in text that was com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from agent import answers, prompts, protocol
+from agent import answers, feedback, prompts, protocol
 from agent.protocol import FinalAnswer, Malformed, RunCode
 from agent.provenance import STATE_LOST, Output, Provenance
 from sandbox import Execution, TableProfile
@@ -257,7 +258,7 @@ class Episode:
             case FinalAnswer():
                 return self._receive_answer(turn, reply)
             case _:
-                return self._refuse(turn, prompts.NEITHER)
+                return self._refuse(turn, feedback.NEITHER)
 
     def observe(self, execution: Execution) -> None:
         """Records what really happened when the last reply's code was run."""
@@ -265,7 +266,7 @@ class Episode:
             raise RuntimeError("No code is waiting to be observed.")
         turn, self._pending = self._pending, None
         self._steps.append(_Step(execution, self._provenance.output(execution)))
-        feedback = prompts.observation(
+        told = feedback.observation(
             execution,
             self.steps,
             self.question,
@@ -274,7 +275,7 @@ class Episode:
             budget=self._observation_budget(),
             count_tokens=self._count,
         )
-        self._record(turn, feedback, step=self.steps, execution=execution)
+        self._record(turn, told, step=self.steps, execution=execution)
         if self._room() < 0:
             # An answer that was refused on the way is none.
             self.outcome, self._answer, self._summary = "no_answer", "", ""
@@ -309,7 +310,7 @@ class Episode:
             self._messages, self._tokens = list(after._messages), after._tokens
             if self._messages[-1]["role"] == "user":  # stopped before the model could reply
                 self._say("assistant", "(stopped)")
-            note = prompts.VARIABLES_GONE if fresh_state else ""
+            note = feedback.VARIABLES_GONE if fresh_state else ""
             self._say("user", prompts.question_message(self.question, note))
             return
         for message in prompts.opening_messages():
@@ -328,10 +329,10 @@ class Episode:
 
     def _receive_code(self, turn: Turn, reply: RunCode, code: str) -> RunCode | Retry | Done:
         if self.steps >= self.limits.max_steps:
-            return self._refuse(turn, prompts.NO_STEPS_LEFT)
+            return self._refuse(turn, feedback.NO_STEPS_LEFT)
         last = self._steps[-1].execution if self._steps else None
         if last and last.error and last.error.kind not in STATE_LOST and last.code.strip() == code.strip():
-            return self._refuse(turn, prompts.SAME_CODE)
+            return self._refuse(turn, feedback.same_code(last, self.tables))
         self._pending = turn
         return reply
 
@@ -351,10 +352,13 @@ class Episode:
         if not self._steps or self._steps[-1].execution.error:
             return ""
         if yes_no and not boolean:
-            return prompts.YES_OR_NO
+            return feedback.YES_OR_NO
         # Yes and No can be values of a column.
         literal = answer.strip("'\"`. ").casefold() in ("true", "false")
-        return prompts.NOT_YES_OR_NO if yes_no is False and literal else ""
+        if yes_no is False and literal:
+            return feedback.NOT_YES_OR_NO
+        asked = prompts.items_asked(self.question)
+        return feedback.too_few(asked) if asked > 1 and not re.search(r"[,\n\[]", answer) else ""
 
     def _find_evidence(self, answer: str) -> Evidence | None:
         """The newest step since the last failure whose computed output holds the answer."""
@@ -370,27 +374,27 @@ class Episode:
 
     def _what_is_missing(self, answer: str) -> str:
         if not self._steps:
-            return prompts.NOTHING_RAN
+            return feedback.NOTHING_RAN
         last = self._steps[-1].execution
         if last.error:
-            return prompts.LAST_STEP_FAILED
+            return feedback.LAST_STEP_FAILED
         if not last.stdout.strip():
-            return f"{prompts.NOTHING_PRINTED} {prompts.reminder(self.question)}"
-        return prompts.not_in_output(answer, stated=bool(answers.find(answer, last.stdout)))
+            return f"{feedback.NOTHING_PRINTED} {feedback.reminder(self.question)}"
+        return feedback.not_in_output(answer, stated=bool(answers.find(answer, last.stdout)))
 
-    def _refuse(self, turn: Turn, feedback: str) -> Retry | Done:
+    def _refuse(self, turn: Turn, told: str) -> Retry | Done:
         """Tells the model what is missing, or ends the episode: it repeats itself, or no turns are left."""
         repeated = any(earlier.text == turn.text and not earlier.step for earlier in self._turns[-1:])
         if repeated or len(self._turns) + 1 >= self.limits.max_turns or self._room() < 0:
             self._turns.append(turn)
             self.outcome = "unverified" if self._answer else "no_answer"
             return Done(self.outcome)
-        self._record(turn, feedback)
-        return Retry(feedback)
+        self._record(turn, told)
+        return Retry(told)
 
-    def _record(self, turn: Turn, feedback: str, **changes) -> None:
-        self._turns.append(Turn(**{**turn.__dict__, "feedback": feedback, **changes}))
-        self._say("user", feedback)
+    def _record(self, turn: Turn, told: str, **changes) -> None:
+        self._turns.append(Turn(**{**turn.__dict__, "feedback": told, **changes}))
+        self._say("user", told)
 
     # Budgets
 

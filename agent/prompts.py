@@ -1,4 +1,6 @@
-"""Every word that a model is shown: system prompt, worked example, table card, observation, feedback.
+"""What a model is shown before it writes: system prompt, worked example, table card, question.
+
+What it is told about its code and its answers is in `agent.feedback`; no word comes from anywhere else.
 
 Tokens of prompt are what a person on a CPU waits for, so all of it is short, and what does not change from
 question to question comes first, where a model server's prefix cache keeps it.
@@ -6,12 +8,11 @@ question to question comes first, where a model server's prefix cache keeps it.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Callable, Sequence
 
-from sandbox import ColumnProfile, Execution, TableProfile
+from sandbox import ColumnProfile, TableProfile
 
 CountTokens = Callable[[str], int]
 Message = dict[str, str]
@@ -49,7 +50,9 @@ _EXAMPLE = (
         "user",
         f"{EXEC_MARK} Step 1 failed.\nKeyError: 'Weight'\nFailing line 1: "
         "print(df.nlargest(2, 'Weight')['Owner Name'].tolist())\n"
-        "There is no column 'Weight'. Use 'Weight (kg)'.\nReply with the whole corrected code.",
+        "There is no column 'Weight'. Use 'Weight (kg)'.\n"
+        "Perhaps: print(df.nlargest(2, 'Weight (kg)')['Owner Name'].tolist())\n"
+        "Reply with the whole corrected code.",
     ),
     ("assistant", "```python\nprint(df.nlargest(2, 'Weight (kg)')['Owner Name'].tolist())\n```"),
     ("user", f"{EXEC_MARK} Output of step 2:\n['Li', 'Ana']"),
@@ -77,7 +80,7 @@ _AMOUNT = re.compile(
 )
 
 
-_TO_NUMBERS = ".str.replace(r'[^0-9.-]', '', regex=True).astype(float)"
+TO_NUMBERS = ".str.replace(r'[^0-9.-]', '', regex=True).astype(float)"
 
 
 def opening_messages() -> list[Message]:
@@ -97,6 +100,22 @@ def is_yes_no(question: str) -> bool | None:
     if _YES_NO.match(question):
         return True
     return False if _ASKS_FOR_VALUE.match(question) and not _CONDITION.search(question) else None
+
+
+_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_MANY = rf"(\d{{1,2}}|{'|'.join(_NUMBERS)})\b"
+_LIST = r"^\W*(?:list|enumerate|name|identify|provide|give|show|(?:what|which|who) are)\b"
+_ITEMS = (
+    re.compile(rf"^\W*(?:list|enumerate|name|identify|give|show|what|which)(?: are)?(?: the)? {_MANY}", re.I),
+    re.compile(rf"{_LIST}.*\b(?:top|bottom|first|last|common|\w{{2,}}est) {_MANY}", re.I),
+    re.compile(rf"{_LIST}.*\b{_MANY} (?:\w+ )?(?:most|least|\w{{2,}}est)\b", re.I),
+)
+
+
+def items_asked(question: str) -> int:
+    """How many values a question such as "List the 3 oldest …" names, 0 where it names no number."""
+    word = next((match[1].casefold() for item in _ITEMS if (match := item.search(question))), "0")
+    return _NUMBERS.index(word) + 2 if word in _NUMBERS else int(word)
 
 
 def earlier_message(asked: Sequence[tuple[str, str]]) -> str:
@@ -183,7 +202,7 @@ def column_line(column: ColumnProfile) -> str:
     elif column.values:
         parts.append(f"e.g. {values}")
     if column.kind == "text" and column.values and all(_AMOUNT.match(v) for v in column.values):
-        parts.append(f"as numbers: {_TO_NUMBERS}")
+        parts.append(f"as numbers: {TO_NUMBERS}")
     if column.missing:
         parts.append(f"{column.missing} missing")
     return f"{column.name!r}: {', '.join(parts)}"
@@ -204,196 +223,6 @@ def _words(text: str) -> list[str]:
 
 def _stem(word: str) -> str:
     return word[:5]
-
-
-# What the sandbox said
-
-
-def observation(
-    execution: Execution,
-    step: int,
-    question: str,
-    tables: Sequence[TableProfile],
-    *,
-    last: bool,
-    budget: int,
-    count_tokens: CountTokens,
-) -> str:
-    """The record of one real execution, as the model sees it, in at most about `budget` tokens."""
-    if execution.error:
-        text = f"{EXEC_MARK} Step {step} failed.\n" + build_self_recovery_feedback(execution, tables)
-    elif output := clip(execution.stdout.rstrip(), budget, count_tokens):
-        drawn = len(execution.figures)
-        chart = f"\n({drawn} chart{'s' * (drawn > 1)} drawn)" if drawn else ""
-        text = f"{EXEC_MARK} Output of step {step}:\n{output}{chart}"
-    elif execution.figures:
-        text = f"{EXEC_MARK} Step {step} drew a chart but printed nothing."
-    else:
-        text = f"{EXEC_MARK} Step {step} printed nothing."
-    if last:
-        return f"{text}\n{NO_STEPS_LEFT}"
-    printed = execution.error or execution.stdout.strip()
-    return text if printed else f"{text} {reminder(question)}"
-
-
-def build_self_recovery_feedback(execution: Execution, tables: Sequence[TableProfile]) -> str:
-    """Short, useful words about a failed step: the error, the failing line, the nearest real names.
-
-    Used by the live loop and by training alike. Expects `execution.error` to be set.
-    """
-    error = execution.error
-    message = clip_characters(error.message, 300)
-    lines = [f"{error.kind}: {message}" if message else error.kind]
-    if error.line:
-        lines.append(f"Failing line {error.lineno}: {clip_characters(error.line.strip(), 200)}")
-    if hint := _hint(execution, tables):
-        lines.append(hint)
-    lines.append("Reply with the whole corrected code.")
-    return "\n".join(lines)
-
-
-# What a beginner's error means and what to write instead: (kinds of error, pattern in its message, advice).
-_ADVICE = (
-    ("SyntaxError", r"unmatched|does not match|never closed", "Check that the brackets pair up."),
-    (
-        "AttributeError",
-        r"NoneType",
-        "print(...) gives None: its last parenthesis comes at the end of the line.",
-    ),
-    ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
-    (
-        "TypeError ValueError",
-        r"convert string|dtype=str|'str'|object|concatenat|numeric",
-        f"That column is text. Make numbers of it first: df[column]{_TO_NUMBERS}",
-    ),
-    (
-        "TypeError",
-        r"does not support operation",
-        "Choose the column before aggregating: df.groupby(key)[column].sum().",
-    ),
-    ("ValueError", r"ambiguous", "Put each comparison in parentheses and join them with & or |."),
-    (
-        "IndexingError",
-        r"",
-        "Filter with a condition on the rows, or filter the counts: c = ...; c[c > n].index.tolist().",
-    ),
-    (
-        "IndexError",
-        r"out.of.bounds",
-        "No row meets the condition. Look at the values that the column really has.",
-    ),
-    ("ModuleNotFoundError", r"", "It is not installed. Use pandas and plain Python."),
-    (
-        "KeyError",
-        r"^-?\d+$|^True$|^False$",
-        "Take rows by a value with df[df[column] == value], by their label with df.loc[label, column].",
-    ),
-)
-
-
-def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
-    error = execution.error
-    columns = [column.name for table in tables for column in table.columns]
-    if error.kind == "NameError" and (match := re.search(r"name '(\w+)' is not defined", error.message)):
-        if len(tables) > 1:
-            names = ", ".join(table.name for table in tables)
-            return _whose_columns(execution.code, tables) or f"The tables are {names}."
-        return f"The table is `df`; {match[1]} was never assigned."
-    if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
-        named = re.findall(r"'([^']+)'|\"([^\"]+)\"", error.message)
-        wrong = [name for pair in named for name in pair if name] or [error.message]
-        wrong = [name.removeprefix("Column not found: ") for name in wrong]  # from a grouped table
-        wrong = [name for name in wrong[:3] if not re.fullmatch(r"-?\d+|True|False", name)]
-        hints = [_nearest(name, columns) for name in wrong if name not in columns]
-        if len(tables) > 1 and (known := [name for name in wrong if name in columns]):
-            hints.append(_whose_columns(" ".join(map(repr, known)), tables))
-            hints.append(f"Join first: {joins}." if (joins := join_advice(tables)) else "")
-        if any(hints):
-            return " ".join(filter(None, hints))
-    match = re.search(r"has no attribute '(\w+)'", error.message)
-    if error.kind == "AttributeError" and match:
-        near = _nearest_names(match[1], columns, cutoff=0.8)
-        if near:
-            return f"For a column write df[{near[0]!r}]."
-    message = error.message.strip("'\"")
-    for kinds, pattern, advice in _ADVICE:
-        if error.kind in kinds.split() and re.search(pattern, message):
-            return advice
-    return ""
-
-
-def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
-    """`'gpa' is a column of students.` for the columns that the code names."""
-    owners = [
-        f"{column.name!r} is a column of {table.name}."
-        for table in tables
-        for column in table.columns
-        if re.search(rf"(['\"]){re.escape(column.name)}\1|\.{re.escape(column.name)}\b", code)
-    ]
-    return " ".join(owners[:4])
-
-
-def _nearest(name: str, columns: Sequence[str]) -> str:
-    near = _nearest_names(name, columns)
-    if not near:
-        return f"There is no column {name!r}. The columns are {', '.join(map(repr, columns[:12]))}."
-    return f"There is no column {name!r}. Use {' or '.join(map(repr, near))}."
-
-
-def _nearest_names(name: str, columns: Sequence[str], cutoff: float = 0.6) -> list[str]:
-    """Up to two real columns that a wrong name may have meant."""
-    folded = {column: re.sub(r"\W|_", "", column.casefold()) for column in columns}
-    wanted = re.sub(r"\W|_", "", name.casefold())
-    within = [c for c, text in folded.items() if wanted and text and (wanted in text or text in wanted)]
-    close = difflib.get_close_matches(wanted, folded.values(), n=2, cutoff=cutoff)
-    near = [c for text in close for c, other in folded.items() if other == text]
-    return list(dict.fromkeys([*sorted(within, key=len), *near]))[:2]
-
-
-VARIABLES_GONE = "Python was started again: the tables are loaded, all other variables are gone."
-
-# Why an answer is not accepted yet
-
-NOTHING_RAN = (
-    "Nothing has been run, so nothing supports this answer. "
-    "Reply with a ```python block that prints the answer."
-)
-LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
-NOTHING_PRINTED = "The last step printed nothing, so nothing supports this answer. Reply with code."
-YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
-NOT_YES_OR_NO = (
-    "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
-)
-NO_STEPS_LEFT = (
-    "No steps are left. Give the answer from the real output above, in the form that was asked for."
-)
-NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
-SAME_CODE = (
-    "This is the code that just failed, and it was not run again. Write it in another way, "
-    "step by step, with simpler lines."
-)
-
-
-def reminder(question: str) -> str:
-    """For a small model that has lost sight of what was asked."""
-    return f"Print the value that answers the question: {clip_characters(question, 300)}"
-
-
-def not_in_output(answer: str, stated: bool) -> str:
-    """The answer's value is missing from real output.
-
-    `stated`: it stands there, but only as the code's own words.
-    """
-    shown = clip_characters(answer, 120)
-    if stated:
-        return (
-            f"`{shown}` is text that the code itself wrote, not a value computed from the data. "
-            "Reply with code that computes and prints the value."
-        )
-    return (
-        f"`{shown}` is not in the output. Answer with the value exactly as printed, "
-        "or reply with code that prints the value which answers the question."
-    )
 
 
 # What training and benchmarks ask

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from agent import Trajectory, prompts
+from agent import Trajectory, feedback, prompts
 from training.problems import Problem
 
 ROOT = Path(__file__).parent.parent
@@ -217,13 +217,16 @@ def data_digest(problems: Sequence[Problem]) -> str:
 
 
 def prompt_digest() -> str:
-    """SHA-256 of the file that holds every word a model is shown."""
-    return hashlib.sha256(Path(prompts.__file__).read_bytes()).hexdigest()
+    """SHA-256 of the files that hold every word a model is shown."""
+    return _digest([Path(prompts.__file__), Path(feedback.__file__)])
 
 
 def agent_digest() -> str:
     """SHA-256 of the agent's sources, so that no run is half one agent's and half another's."""
-    sources = sorted(Path(prompts.__file__).parent.glob("*.py"))
+    return _digest(sorted(Path(prompts.__file__).parent.glob("*.py")))
+
+
+def _digest(sources: Sequence[Path]) -> str:
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
 
 

@@ -21,7 +21,7 @@ from training.records import Journal, Prediction
 
 BUILD = Path("build/bench")
 PUBLISHED = records.ROOT / "assets" / "results"
-_RESULT = "result.json"
+SUMMARY = "summary.json"
 
 Run = Callable[[Sequence[Problem], Model, Journal, Settings], list[Prediction]]
 
@@ -47,13 +47,14 @@ def measure(
     with bench.journal_of(where, problems, model, settings) as journal:
         new = len(problems) - len(journal.predictions)
         predictions = run(problems, model, journal, settings)
-    if not new and (where / _RESULT).exists():
-        return json.loads((where / _RESULT).read_text(encoding="utf-8"))
-    per_hour = new / (time.perf_counter() - started) * 3600
+    if not new and (where / SUMMARY).exists():
+        return json.loads((where / SUMMARY).read_text(encoding="utf-8"))
+    more = {"slots": settings.slots}
+    if new:
+        more["problems_per_hour"] = round(new / (time.perf_counter() - started) * 3600, 1)
     config = bench.config(problems, model.name, model.digest, settings)
-    more = {"slots": settings.slots, "problems_per_hour": round(per_hour, 1)}
     result = of(benchmark, config, predictions, **more)
-    records.write_json(where / _RESULT, result)
+    records.write_json(where / SUMMARY, result)
     return result
 
 
@@ -84,7 +85,7 @@ def default_folder(benchmark: str, limit: int | None, model: str) -> Path:
 
 def compared(folder: Path) -> str:
     """A Markdown table of the runs in a folder, a column each, and the spread over seeds."""
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/{_RESULT}"))]
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/{SUMMARY}"))]
     by_mode = defaultdict(list)
     for result in results:
         by_mode[result["mode"]].append(result)

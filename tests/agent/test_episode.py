@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from agent import Done, Episode, EpisodeLimits, Retry, RunCode, Trajectory, prompts
+from agent import Done, Episode, EpisodeLimits, Retry, RunCode, Trajectory, feedback, prompts
 from sandbox import Execution, ExecutionError
 
 CODE = "```python\n{}\n```"
@@ -178,7 +178,7 @@ def test_a_follow_up_knows_what_the_variables_hold(session, kept_top):
 
 def test_after_a_restart_the_variables_are_gone_and_the_model_is_told(session, kept_top):
     following = Episode("And who is that?", session.profile(), after=kept_top, fresh_state=True)
-    assert prompts.VARIABLES_GONE in following.messages[-1]["content"]
+    assert feedback.VARIABLES_GONE in following.messages[-1]["content"]
     following.observe(Execution(following.receive(CODE.format("print(top)")).code, stdout="Rex\n"))
     assert isinstance(following.receive("Answer: Rex"), Retry)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import Episode, EpisodeLimits, prompts
-from sandbox import ColumnProfile, Execution, ExecutionError, TableProfile
+from sandbox import ColumnProfile, Execution, TableProfile
 
 
 def count(text):
@@ -17,10 +17,6 @@ def table(*names, name="sales", **changes):
         ColumnProfile(n, "int64", "number", missing=0, distinct=9, minimum="1", maximum="9") for n in names
     )
     return TableProfile(name, f"{name}.csv", rows=10, columns=columns, **changes)
-
-
-def failed(kind, message, code="x", line="x"):
-    return Execution(code, error=ExecutionError(kind, message, line, 1))
 
 
 def test_a_wide_tables_card_fits_and_keeps_the_columns_that_are_asked_for():
@@ -72,37 +68,30 @@ def test_only_a_plain_yes_no_question_is_taken_for_one(question, verdict):
     assert prompts.is_yes_no(question) is verdict
 
 
+@pytest.mark.parametrize(
+    ("question", "count"),
+    [
+        ("List the 6 highest power values.", 6),
+        ("What are the 5 highest amount of pictures?", 5),
+        ("Which are the top 3 organizations?", 3),
+        ("Name the three oldest pets.", 3),
+        ("Which 2 kinds of patents are the most prevalent?", 2),
+        ("What is the average of the top 5 scores?", 0),
+        ("How many of the 3 oldest pets are cats?", 0),
+        ("Do the top 3 weigh more than 10 kg?", 0),
+        ("List the owners.", 0),
+        ("What are the word counts of the 3 longest posts?", 3),
+        ("Which pet has the top 2 scores?", 0),
+    ],
+)
+def test_a_number_of_values_is_read_only_where_the_question_lists_them(question, count):
+    assert prompts.items_asked(question) == count
+
+
 @given(st.text(max_size=5000), st.integers(60, 400))
 def test_long_output_is_cut_in_the_middle_and_says_so(text, budget):
     clipped = prompts.clip(text, budget, count)
     assert clipped == text or ("left out" in clipped and count(clipped) <= budget + 20)
-
-
-@pytest.mark.parametrize(
-    ("error", "advice"),
-    [
-        (("KeyError", "'Revenue'"), "Use 'revenue (USD)'"),
-        (("KeyError", "'zzz'"), "The columns are 'revenue (USD)'"),
-        (("KeyError", "12"), "df.loc[label, column]"),
-        (("AttributeError", "'DataFrame' object has no attribute 'revenue'"), "df['revenue (USD)']"),
-        (("AttributeError", "'NoneType' object has no attribute 'any'"), "print(...) gives None"),
-        (("NameError", "name 'data' is not defined"), "The table is `df`"),
-        (("ValueError", "could not convert string to float: '$3'"), "That column is text"),
-        (("ValueError", "The truth value of a Series is ambiguous."), "parentheses"),
-        (("ModuleNotFoundError", "No module named 'nltk'"), "not installed"),
-        (("SyntaxError", "unmatched ')'"), "brackets"),
-    ],
-)
-def test_a_failed_step_is_answered_with_advice(error, advice):
-    assert advice in prompts.build_self_recovery_feedback(failed(*error), [table("revenue (USD)")])
-
-
-def test_a_column_of_another_table_is_named_with_its_owner():
-    tables = [table("id", "gpa", name="students"), table("id", "score", name="grades")]
-    feedback = prompts.build_self_recovery_feedback(failed("KeyError", "'gpa'"), tables)
-    assert "'gpa' is a column of students." in feedback
-    assert "Join first: students.merge(grades, on='id')" in feedback
-    assert "To join: students.merge(grades, on='id')" in prompts.table_card(tables, "?", 900, count)
 
 
 def test_a_conversation_of_long_outputs_stays_within_the_context():

@@ -1,0 +1,324 @@
+"""What a model is told about its code and its answers: real output, errors and how to mend them, refusals.
+
+    observation(session.run(code), 1, question, tables, last=False, budget=500, count_tokens=count)
+
+Small models repeat a mistake that they are only told of, so wherever it can be told what a line was meant to
+be, that line is written out for them. Nothing here ever names an answer.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Sequence
+
+from agent.prompts import (
+    EXEC_MARK,
+    TO_NUMBERS,
+    CountTokens,
+    clip,
+    clip_characters,
+    join_advice,
+)
+from sandbox import Execution, TableProfile
+
+
+def observation(
+    execution: Execution,
+    step: int,
+    question: str,
+    tables: Sequence[TableProfile],
+    *,
+    last: bool,
+    budget: int,
+    count_tokens: CountTokens,
+) -> str:
+    """The record of one real execution, as the model sees it, in at most about `budget` tokens."""
+    if execution.error:
+        text = f"{EXEC_MARK} Step {step} failed.\n" + build_self_recovery_feedback(execution, tables)
+    elif output := clip(execution.stdout.rstrip(), budget, count_tokens):
+        drawn = len(execution.figures)
+        chart = f"\n({drawn} chart{'s' * (drawn > 1)} drawn)" if drawn else ""
+        text = f"{EXEC_MARK} Output of step {step}:\n{output}{chart}"
+        if note := _pitfall(execution, tables):
+            text += f"\n{note}"
+    elif execution.figures:
+        text = f"{EXEC_MARK} Step {step} drew a chart but printed nothing."
+    else:
+        text = f"{EXEC_MARK} Step {step} printed nothing."
+    if last:
+        return f"{text}\n{NO_STEPS_LEFT}"
+    printed = execution.error or execution.stdout.strip()
+    return text if printed else f"{text} {reminder(question)}"
+
+
+def _pitfall(execution: Execution, tables: Sequence[TableProfile]) -> str:
+    """What a step that ran without error most likely did not mean; "" if nothing is known against it."""
+    if re.match(r"Series\(\[\]|Empty DataFrame", execution.stdout):
+        return "No row meets the condition. Look at the values that the column really has."
+    names = {"df", *(table.name for table in tables)}
+    for node in ast.walk(_parsed(execution.code) or ast.Module([], [])):
+        if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.In | ast.NotIn):
+            continue
+        if _is_column(node.comparators[0], names):
+            return f"`in` looks at a column's row labels, not at its values. {_CONTAINS}.any()"
+    return ""
+
+
+def _is_column(node: ast.expr, tables: set[str]) -> bool:
+    """Whether an expression such as `df['a'].str.lower()` or `df[df['b'] > 1]['a']` is a table's column."""
+    while isinstance(node, ast.Call | ast.Attribute):
+        if isinstance(node, ast.Attribute) and node.attr not in ("str", "lower", "upper", "strip", "astype"):
+            return False
+        node = node.func if isinstance(node, ast.Call) else node.value
+    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Constant):
+        return False
+    table = node.value
+    while isinstance(table, ast.Subscript) and not isinstance(table.slice, ast.Constant):
+        table = table.value
+    return isinstance(table, ast.Name) and table.id in tables
+
+
+def build_self_recovery_feedback(execution: Execution, tables: Sequence[TableProfile]) -> str:
+    """Short, useful words about a failed step: the error, the failing line, the nearest real names.
+
+    Used by the live loop and by training alike. Expects `execution.error` to be set.
+    """
+    error = execution.error
+    message = clip_characters(error.message, 300)
+    lines = [f"{error.kind}: {message}" if message else error.kind]
+    if error.line:
+        lines.append(f"Failing line {error.lineno}: {clip_characters(error.line.strip(), 200)}")
+    if hint := _hint(execution, tables):
+        lines.append(hint)
+    if line := corrected_line(execution, tables):
+        lines.append(f"Perhaps: {line}")
+    lines.append("Reply with the whole corrected code.")
+    return "\n".join(lines)
+
+
+def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
+    """The failing line as it was most likely meant, "" where that cannot be told.
+
+    Two slips are told: a parenthesis that closes `print` too early, and a column's name that is almost right.
+    """
+    error, lines = execution.error, execution.code.split("\n")
+    if not 0 < error.lineno <= len(lines):
+        return ""
+    line = lines[error.lineno - 1]
+    if error.kind == "SyntaxError" or "NoneType" in error.message:
+        mended = _print_closed_last(line)
+    else:
+        mended = _with_real_names(line, error.message, tables)
+    if mended == line or not _parsed("\n".join([*lines[: error.lineno - 1], mended, *lines[error.lineno :]])):
+        return ""
+    return clip_characters(mended.strip(), 300)
+
+
+def _print_closed_last(line: str) -> str:
+    """`print(a == b).any())` and `print(a == b).any()` as `print((a == b).any())`."""
+    start = re.match(r"\s*print\(", line)
+    end = start and _closing(line, start.end())
+    if not end or not (rest := line[end + 1 :].rstrip()):
+        return line
+    inner, balanced = line[start.end() : end], rest.count("(") == rest.count(")")
+    return f"{start[0]}({inner}){rest if not balanced else rest + ')'}"
+
+
+def _closing(line: str, begin: int) -> int | None:
+    """Where the parenthesis that is open at `begin` closes; None if it does not."""
+    depth = 1
+    for token in re.finditer(r"'[^']*'|\"[^\"]*\"|[()]", line[begin:]):
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if not depth:
+            return begin + token.start()
+    return None
+
+
+def _with_real_names(line: str, message: str, tables: Sequence[TableProfile]) -> str:
+    columns = [column.name for table in tables for column in table.columns]
+    for name in _named(message):
+        near = [] if name in columns else _nearest_names(name, columns)
+        if len(near) == 1:
+            line = re.sub(rf"(['\"]){re.escape(name)}\1", lambda _, near=near: repr(near[0]), line)
+    return line
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError):
+        return None
+
+
+_CONTAINS = "Use df[column].str.contains(text, case=False, regex=False)"
+
+# What a beginner's error means and what to write instead: (kinds of error, pattern in its message, advice).
+_ADVICE = (
+    ("SyntaxError", r"unmatched|does not match|never closed", "Check that the brackets pair up."),
+    (
+        "AttributeError",
+        r"NoneType",
+        "print(...) gives None: its last parenthesis comes at the end of the line.",
+    ),
+    ("TypeError", r"StringMethods", f"{_CONTAINS}.any()"),
+    ("ArrowInvalid error PatternError", r"", f"Plain text is not a pattern. {_CONTAINS}"),
+    (
+        "TypeError",
+        r"nlargest|nsmallest",
+        f"That column is text. For the longest use df[column].str.len(), for amounts df[column]{TO_NUMBERS}",
+    ),
+    ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
+    (
+        "TypeError ValueError",
+        r"convert string|dtype=str|'str'|object|concatenat|numeric",
+        f"That column is text. Make numbers of it first: df[column]{TO_NUMBERS}",
+    ),
+    (
+        "TypeError",
+        r"does not support operation",
+        "Choose the column before aggregating: df.groupby(key)[column].sum().",
+    ),
+    ("ValueError", r"ambiguous", "Put each comparison in parentheses and join them with & or |."),
+    (
+        "IndexingError",
+        r"",
+        "Filter with a condition on the rows, or filter the counts: c = ...; c[c > n].index.tolist().",
+    ),
+    (
+        "IndexError",
+        r"out.of.bounds",
+        "No row meets the condition. Look at the values that the column really has.",
+    ),
+    ("ModuleNotFoundError", r"", "It is not installed. Use pandas and plain Python."),
+    (
+        "KeyError",
+        r"^-?\d+$|^True$|^False$",
+        "Take rows by a value with df[df[column] == value], by their label with df.loc[label, column].",
+    ),
+)
+
+
+def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
+    error = execution.error
+    columns = [column.name for table in tables for column in table.columns]
+    if error.kind == "NameError" and (match := re.search(r"name '(\w+)' is not defined", error.message)):
+        if len(tables) > 1:
+            names = ", ".join(table.name for table in tables)
+            return _whose_columns(execution.code, tables) or f"The tables are {names}."
+        return f"The table is `df`; {match[1]} was never assigned."
+    if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
+        wrong = _named(error.message)
+        hints = [_nearest(name, columns) for name in wrong if name not in columns]
+        if len(tables) > 1 and (known := [name for name in wrong if name in columns]):
+            hints.append(_whose_columns(" ".join(map(repr, known)), tables))
+            hints.append(f"Join first: {joins}." if (joins := join_advice(tables)) else "")
+        if any(hints):
+            return " ".join(filter(None, hints))
+    match = re.search(r"has no attribute '(\w+)'", error.message)
+    if error.kind == "AttributeError" and match:
+        near = _nearest_names(match[1], columns, cutoff=0.8)
+        if near:
+            return f"For a column write df[{near[0]!r}]."
+    message = error.message.strip("'\"")
+    for kinds, pattern, advice in _ADVICE:
+        if error.kind in kinds.split() and re.search(pattern, message):
+            return advice
+    return ""
+
+
+def _named(message: str) -> list[str]:
+    """Up to three names that the error's message quotes."""
+    pairs = re.findall(r"'([^']+)'|\"([^\"]+)\"", message)
+    names = [name for pair in pairs for name in pair if name] or [message]
+    names = [name.removeprefix("Column not found: ") for name in names]  # from a grouped table
+    return [name for name in names[:3] if not re.fullmatch(r"-?\d+|True|False", name)]
+
+
+def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
+    """`'gpa' is a column of students.` for the columns that the code names."""
+    owners = [
+        f"{column.name!r} is a column of {table.name}."
+        for table in tables
+        for column in table.columns
+        if re.search(rf"(['\"]){re.escape(column.name)}\1|\.{re.escape(column.name)}\b", code)
+    ]
+    return " ".join(owners[:4])
+
+
+def _nearest(name: str, columns: Sequence[str]) -> str:
+    near = _nearest_names(name, columns)
+    if not near:
+        return f"There is no column {name!r}. The columns are {', '.join(map(repr, columns[:12]))}."
+    return f"There is no column {name!r}. Use {' or '.join(map(repr, near))}."
+
+
+def _nearest_names(name: str, columns: Sequence[str], cutoff: float = 0.6) -> list[str]:
+    """Up to two real columns that a wrong name may have meant."""
+    folded = {column: re.sub(r"\W|_", "", column.casefold()) for column in columns}
+    wanted = re.sub(r"\W|_", "", name.casefold())
+    within = [c for c, text in folded.items() if wanted and text and (wanted in text or text in wanted)]
+    close = difflib.get_close_matches(wanted, folded.values(), n=2, cutoff=cutoff)
+    near = [c for text in close for c, other in folded.items() if other == text]
+    return list(dict.fromkeys([*sorted(within, key=len), *near]))[:2]
+
+
+VARIABLES_GONE = "Python was started again: the tables are loaded, all other variables are gone."
+
+# Why an answer is not accepted yet
+
+NOTHING_RAN = (
+    "Nothing has been run, so nothing supports this answer. "
+    "Reply with a ```python block that prints the answer."
+)
+LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
+NOTHING_PRINTED = "The last step printed nothing, so nothing supports this answer. Reply with code."
+YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
+NOT_YES_OR_NO = (
+    "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
+)
+NO_STEPS_LEFT = (
+    "No steps are left. Give the answer from the real output above, in the form that was asked for."
+)
+NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
+_SAME_CODE = (
+    "This is the code that just failed, and it was not run again. Write it in another way, "
+    "step by step, with simpler lines."
+)
+
+
+def same_code(failed: Execution, tables: Sequence[TableProfile]) -> str:
+    """The model has sent again what just failed."""
+    line = corrected_line(failed, tables)
+    return f"{_SAME_CODE}\nPerhaps: {line}" if line else _SAME_CODE
+
+
+def too_few(count: int) -> str:
+    """One value is the answer where the question names a number of them."""
+    return (
+        f"The question asks for {count} values. Reply with code that prints all of them as a list: "
+        ".tolist() for a column's values, .index.tolist() for the names of counts."
+    )
+
+
+def reminder(question: str) -> str:
+    """For a small model that has lost sight of what was asked."""
+    return f"Print the value that answers the question: {clip_characters(question, 300)}"
+
+
+def not_in_output(answer: str, stated: bool) -> str:
+    """The answer's value is missing from real output.
+
+    `stated`: it stands there, but only as the code's own words.
+    """
+    shown = clip_characters(answer, 120)
+    if stated:
+        return (
+            f"`{shown}` is text that the code itself wrote, not a value computed from the data. "
+            "Reply with code that computes and prints the value."
+        )
+    return (
+        f"`{shown}` is not in the output. Answer with the value exactly as printed, "
+        "or reply with code that prints the value which answers the question."
+    )

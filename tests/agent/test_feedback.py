@@ -1,0 +1,114 @@
+"""After an error the model is told what to mend, and after a silent slip what it did; never an answer."""
+
+import pytest
+
+import sandbox
+from agent import feedback, prompts
+from sandbox import Execution, ExecutionError
+from tests.agent.test_prompts import count, table
+
+
+def failed(kind, message, code="x", line="x"):
+    return Execution(code, error=ExecutionError(kind, message, line, 1))
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (("KeyError", "'Revenue'"), "Use 'revenue (USD)'"),
+        (("KeyError", "'zzz'"), "The columns are 'revenue (USD)'"),
+        (("KeyError", "12"), "df.loc[label, column]"),
+        (("AttributeError", "'DataFrame' object has no attribute 'revenue'"), "df['revenue (USD)']"),
+        (("AttributeError", "'NoneType' object has no attribute 'any'"), "print(...) gives None"),
+        (("NameError", "name 'data' is not defined"), "The table is `df`"),
+        (("ValueError", "could not convert string to float: '$3'"), "That column is text"),
+        (("ValueError", "The truth value of a Series is ambiguous."), "parentheses"),
+        (("ModuleNotFoundError", "No module named 'nltk'"), "not installed"),
+        (("SyntaxError", "unmatched ')'"), "brackets"),
+    ],
+)
+def test_a_failed_step_is_answered_with_advice(error, advice):
+    assert advice in feedback.build_self_recovery_feedback(failed(*error), [table("revenue (USD)")])
+
+
+def test_a_column_of_another_table_is_named_with_its_owner():
+    tables = [table("id", "gpa", name="students"), table("id", "score", name="grades")]
+    text = feedback.build_self_recovery_feedback(failed("KeyError", "'gpa'"), tables)
+    assert "'gpa' is a column of students." in text
+    assert "Join first: students.merge(grades, on='id')" in text
+    assert "To join: students.merge(grades, on='id')" in prompts.table_card(tables, "?", 900, count)
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pets") / "pets.csv"
+    path.write_text("Name,Species,Weight (kg)\nRex,dog,31.5\nMia,cat,3.1\nBo,dog,12\n", encoding="utf-8")
+    with sandbox.open([path]) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("print(df['Species'] == 'cat').any())", "print((df['Species'] == 'cat').any())"),
+        ("print(df['Species'] == 'cat').any()", "print((df['Species'] == 'cat').any())"),
+        (
+            "print((df['Species'] == 'cat') & (df['Name'] == ':)')).any())",
+            "print(((df['Species'] == 'cat') & (df['Name'] == ':)')).any())",
+        ),
+        ("x = 1\nprint(df['Weight'].max())", "print(df['Weight (kg)'].max())"),
+        ('for name in df:\n    print(df["species"][0])', "print(df['Species'][0])"),
+    ],
+)
+def test_a_line_whose_meaning_is_plain_is_written_out_and_runs(pets, code, line):
+    execution = pets.run(code)
+    assert execution.error
+    text = feedback.build_self_recovery_feedback(execution, pets.profile())
+    assert f"\nPerhaps: {line}\n" in text
+    assert pets.run(line).error is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["print(df['zzz'].max())", "print((df['Name'] == 'Bo'", "df.nothing()", "print('a').upper() +", "1/0"],
+)
+def test_a_line_whose_meaning_is_not_plain_is_left_alone(pets, code):
+    execution = pets.run(code)
+    assert execution.error
+    assert feedback.corrected_line(execution, pets.profile()) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "note"),
+    [
+        ("print('Rex' in df['Name'])", "row labels"),
+        ("print('rex' in df[df['Species'] == 'dog']['Name'].str.lower())", "row labels"),
+        ("print(df[df['Species'] == 'bird']['Name'])", "No row meets the condition"),
+        ("print('Rex' in df['Name'].tolist())", ""),
+        ("print('Rex' in df['Name'].iloc[0])", ""),
+        ("print(df.apply(lambda row: 'R' in row['Name'], axis=1).any())", ""),
+        ("print('Name' in df)", ""),
+    ],
+)
+def test_a_silent_slip_is_pointed_out(pets, code, note):
+    execution = pets.run(code)
+    assert execution.error is None
+    text = observed(execution, pets)
+    assert note in text if note else text.endswith(execution.stdout.strip())
+
+
+def test_the_worked_example_shows_what_really_comes():
+    pets = [table("Name", "Species", "Owner Name", "Weight (kg)")]
+    shown = [message["content"] for message in prompts.opening_messages()]
+    code = "print(df.nlargest(2, 'Weight')['Owner Name'].tolist())"
+    error = failed("KeyError", "'Weight'", code, code)
+    assert observe(error, 1, pets) in shown
+    assert observe(Execution("print(1)", stdout="['Li', 'Ana']\n"), 2, pets) in shown
+
+
+def observed(execution, session):
+    return observe(execution, 1, session.profile())
+
+
+def observe(execution, step, tables):
+    return feedback.observation(execution, step, "?", tables, last=False, budget=500, count_tokens=count)
