@@ -10,28 +10,24 @@ output. Timings want an idle machine.
 from __future__ import annotations
 
 import argparse
-import datetime
 import hashlib
 import json
-import os
-import platform
 import re
-import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 from tqdm import tqdm
 
 import sandbox
-from agent import answers, models, prompts
+from agent import answers, models
 from agent.episode import Trajectory
 from agent.provenance import replay
 from agent.run import new_episode, run
+from training import records
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = ROOT / "assets/examples/questions.jsonl"
@@ -146,28 +142,14 @@ def median_of(values: Iterable[float | None]) -> float | None:
 
 def provenance(options: argparse.Namespace, model: models.Model) -> dict:
     """What the figures rest on."""
-    words = json.dumps(prompts.opening_messages()).encode()
-    names = (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name"))
-    cpu = next(names, platform.processor())
     return {
-        "command": " ".join(["python -m benchmarks.examples", *sys.argv[1:]]),
         "model": model.name,
         "model_digest": model.digest,
         "data_sha256": hashlib.sha256(options.problems.read_bytes()).hexdigest(),
-        "prompt_sha256": hashlib.sha256(words).hexdigest(),
+        "prompt_sha256": records.prompt_digest(),
         "seed": options.seed,
-        "date": datetime.date.today().isoformat(),
-        "hardware": f"{cpu}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("xllamacpp", "pandas", "numpy", "duckdb")},
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        **records.environment(),
     }
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def table(report: dict) -> str:
