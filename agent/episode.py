@@ -332,7 +332,7 @@ class Episode:
             return self._refuse(turn, feedback.NO_STEPS_LEFT)
         last = self._steps[-1].execution if self._steps else None
         if last and last.error and last.error.kind not in STATE_LOST and last.code.strip() == code.strip():
-            return self._refuse(turn, feedback.same_code(last, self.tables))
+            return self._refuse(turn, feedback.same_code(last, self.question, self.tables))
         self._pending = turn
         return reply
 

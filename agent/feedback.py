@@ -101,7 +101,8 @@ def build_self_recovery_feedback(execution: Execution, tables: Sequence[TablePro
 def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
     """The failing line as it was most likely meant, "" where that cannot be told.
 
-    Two slips are told: a parenthesis that closes `print` too early, and a column's name that is almost right.
+    Three slips are told: a parenthesis that closes `print` too early, a column's name that is almost right,
+    and rows taken by label as if they were columns.
     """
     error, lines = execution.error, execution.code.split("\n")
     if not 0 < error.lineno <= len(lines):
@@ -109,6 +110,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
     line = lines[error.lineno - 1]
     if error.kind == "SyntaxError" or "NoneType" in error.message:
         mended = _print_closed_last(line)
+    elif error.kind == "KeyError" and re.match(_LABELS, error.message.strip("'\"")):
+        mended = re.sub(r"\b(\w+)\[\1\b(?!\.columns)", r"\1.loc[\1", line, count=1)
     else:
         mended = _with_real_names(line, error.message, tables)
     if mended == line or not _parsed("\n".join([*lines[: error.lineno - 1], mended, *lines[error.lineno :]])):
@@ -154,6 +157,8 @@ def _parsed(code: str) -> ast.Module | None:
 
 _CONTAINS = "Use df[column].str.contains(text, case=False, regex=False)"
 
+_LABELS = r"^-?\d+$|^None of \[Index\(\[-?\d"  # rows taken as if they were columns
+
 # What a beginner's error means and what to write instead: (kinds of error, pattern in its message, advice).
 _ADVICE = (
     ("SyntaxError", r"unmatched|does not match|never closed", "Check that the brackets pair up."),
@@ -191,10 +196,14 @@ _ADVICE = (
         r"out.of.bounds",
         "No row meets the condition. Look at the values that the column really has.",
     ),
-    ("ModuleNotFoundError", r"", "It is not installed. Use pandas and plain Python."),
+    (
+        "ModuleNotFoundError",
+        r"",
+        "It is not installed. Do without it: pandas splits text into words with df[column].str.split().",
+    ),
     (
         "KeyError",
-        r"^-?\d+$|^True$|^False$",
+        rf"{_LABELS}|^True$|^False$",
         "Take rows by a value with df[df[column] == value], by their label with df.loc[label, column].",
     ),
 )
@@ -233,7 +242,7 @@ def _named(message: str) -> list[str]:
     pairs = re.findall(r"'([^']+)'|\"([^\"]+)\"", message)
     names = [name for pair in pairs for name in pair if name] or [message]
     names = [name.removeprefix("Column not found: ") for name in names]  # from a grouped table
-    return [name for name in names[:3] if not re.fullmatch(r"-?\d+|True|False", name)]
+    return [name for name in names[:3] if not re.match(rf"{_LABELS}|(True|False)$", name)]
 
 
 def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
@@ -282,16 +291,14 @@ NO_STEPS_LEFT = (
     "No steps are left. Give the answer from the real output above, in the form that was asked for."
 )
 NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
-_SAME_CODE = (
-    "This is the code that just failed, and it was not run again. Write it in another way, "
-    "step by step, with simpler lines."
-)
+_SAME_CODE = "This is the code that just failed, and it was not run again."
 
 
-def same_code(failed: Execution, tables: Sequence[TableProfile]) -> str:
+def same_code(failed: Execution, question: str, tables: Sequence[TableProfile]) -> str:
     """The model has sent again what just failed."""
-    line = corrected_line(failed, tables)
-    return f"{_SAME_CODE}\nPerhaps: {line}" if line else _SAME_CODE
+    if line := corrected_line(failed, tables):
+        return f"{_SAME_CODE} Write the failing line in another way.\nPerhaps: {line}"
+    return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
 
 
 def too_few(count: int) -> str:

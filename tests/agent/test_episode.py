@@ -61,6 +61,16 @@ def test_the_same_failing_code_is_not_run_twice(session):
     wrong = CODE.format("print(df['Weight'].max())")
     episode, action = play(session, [wrong, wrong])
     assert isinstance(action, Retry) and episode.steps == 1
+    assert action.feedback.endswith("Perhaps: print(df['Weight (kg)'].max())")
+
+
+def test_one_value_is_no_answer_where_a_number_of_them_is_asked_for(session):
+    episode = Episode("List the 2 highest weights.", session.profile())
+    episode.observe(session.run(episode.receive(CODE.format("print(df['Weight (kg)'].nlargest(2))")).code))
+    assert "asks for 2 values" in episode.receive("Answer: 31.5").feedback
+    whole = CODE.format("print(df['Weight (kg)'].nlargest(2).tolist())")
+    episode.observe(session.run(episode.receive(whole).code))
+    assert episode.receive("Answer: [31.5, 12.0]") == Done("verified")
 
 
 def test_true_is_no_answer_to_which(session):
