@@ -246,16 +246,25 @@ def posed_question(question: str, choices: dict[str, str] | None = None, intro: 
     return f"{text}\n\nBackground:\n{clip_characters(intro.strip(), 6000)}" if intro.strip() else text
 
 
+_GUESSES = (
+    ("Does any cat weigh more than 10 kg?", "False"),
+    ("Who own the 2 heaviest pets?", "['Li', 'Ana']"),
+    ("How many dogs are there?", "4"),
+    ("Which species is heavier on average?", "dog"),
+    ("What are the weights of the 3 lightest pets?", "[3.1, 4.2, 4.5]"),
+)
+
+
 def guess_messages(question: str) -> list[Message]:
-    """The question without its tables: what a model scores by guessing."""
-    return [
-        {
-            "role": "system",
-            "content": "The tables that this question is about cannot be seen. Guess. Reply in this form:\n"
-            "Answer: the value alone (True or False; a number; a name; a list such as ['a', 'b'])",
-        },
-        {"role": "user", "content": question_message(question)},
-    ]
+    """The question without its tables: what a model scores by guessing, shown how as the agent is."""
+    system = "The tables that these questions are about cannot be seen. Guess the answer: always give one."
+    messages = [{"role": "system", "content": system}]
+    for asked, guess in _GUESSES:
+        messages += [
+            {"role": "user", "content": f"Question: {asked}"},
+            {"role": "assistant", "content": f"Answer: {guess}"},
+        ]
+    return [*messages, {"role": "user", "content": f"Question: {question}"}]
 
 
 def extraction_messages(

@@ -1,6 +1,6 @@
 """The same problems answered by smolagents' CodeAgent on the same model, for comparison:
 
-    python -m benchmarks.peer_smolagents --problems databench-lite-dev --model coder-1.5b [--limit N]
+    python -m benchmarks.peer_smolagents --problems databench-lite-dev --model coder-1.5b [--sample N]
 
 It gets the same table card, steps and tokens per reply, and its answers go through the same chain. Runs are
 kept beside those of `python -m training bench`, whose table they join. Its code runs in this process, by
@@ -29,7 +29,7 @@ from agent import EpisodeLimits, Trajectory, Turn, models, prompts
 from agent import run as driver
 from agent.models import Model
 from sandbox import Execution, ExecutionError, InputError, TableProfile
-from training import bench, problems, results
+from training import bench, problems, results, suite
 from training.bench import Keep, Settings
 from training.problems import Problem
 from training.records import Journal, Prediction
@@ -42,16 +42,16 @@ def main() -> None:
     parser.add_argument("--problems", required=True)
     parser.add_argument("--tables", type=Path)
     parser.add_argument("--model", default="coder-1.5b")
-    parser.add_argument("--limit", type=int)
+    parser.add_argument("--sample", type=int, help="so many problems drawn, the same each time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--publish", action="store_true")
     options = parser.parse_args()
-    asked = problems.load(options.problems, options.tables)[: options.limit]
-    benchmark = results.title(options.problems)
+    asked = suite.sample(problems.load(options.problems, options.tables), options.sample)
+    benchmark = results.title(options.problems, options.sample)
     model = models.load(options.model)
     try:
-        folder = options.out or results.default_folder(benchmark, options.limit, model.name)
+        folder = options.out or results.default_folder(benchmark, None, model.name)
         settings = Settings("smolagents", options.seed, slots=1)
         result = results.measure(benchmark, asked, model, folder, settings, run)
     finally:

@@ -48,10 +48,10 @@ def run_bench(options: argparse.Namespace) -> None:
         return run_suite(options)
     if len(options.model) > 1:
         raise ValueError("--problems asks one model at a time: give one --model, or a --suite.")
-    asked = problems.load(options.problems, options.tables)[: options.limit]
+    asked = suite.sample(problems.load(options.problems, options.tables)[: options.limit], options.sample)
     name = next(iter(options.model), models.registry.default_name())
     settings = bench.suited(_settings(options), name)
-    benchmark = results.title(options.problems)
+    benchmark = results.title(options.problems, options.sample)
     model = models.load(name, adapter=options.adapter, slots=settings.slots)
     try:
         folder = options.out or results.default_folder(benchmark, options.limit, model.name)
@@ -69,8 +69,10 @@ def run_suite(options: argparse.Namespace) -> None:
     """Every part of the suite that is there, for every model."""
     if not options.model:
         raise ValueError("A suite compares models: give --model, once for each.")
-    if options.adapter or options.limit or options.repeat > 1:
-        raise ValueError("--adapter, --limit and --repeat go with --problems; a suite takes NAME@ADAPTER.")
+    if options.adapter or options.limit or options.sample or options.repeat > 1:
+        raise ValueError(
+            "--adapter, --limit, --sample and --repeat go with --problems; a suite takes NAME@ADAPTER."
+        )
     asked, missing = suite.gather(options.suite, options.data)
     if not asked:
         raise ValueError(f"No part of the suite can be had: {' '.join(missing.values())}")
@@ -136,6 +138,7 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument("--adapter", metavar="PATH|none", help="a LoRA adapter instead of the model's own")
     command.add_argument("--limit", type=_positive, metavar="N", help="the first N problems only")
+    command.add_argument("--sample", type=_positive, metavar="N", help="N problems drawn, the same each time")
     command.add_argument("--seed", type=int, default=0, metavar="S")
     command.add_argument("--repeat", type=_positive, default=1, metavar="K", help="seeds S to S+K-1")
     command.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 (default) is greedy")

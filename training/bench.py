@@ -287,7 +287,8 @@ def _guess(wave: list[Problem], model: Model, settings: Settings, keep: Keep) ->
     run = _about(model, settings, started)
     for problem, messages, text in zip(wave, asked, replies, strict=True):
         reply = protocol.parse(text)
-        answer = reply.answer if isinstance(reply, FinalAnswer) else ""
+        # A guess is taken as it comes: whether it keeps the form is not what is measured.
+        answer = reply.answer if isinstance(reply, FinalAnswer) else text.strip().partition("\n")[0]
         turn = Turn(text, "answer" if answer else "malformed", answer=answer, fabricated=reply.fabricated)
         said = (*messages, {"role": "assistant", "content": text})
         outcome = "unverified" if answer else "no_answer"

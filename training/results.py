@@ -72,10 +72,11 @@ def publish(result: dict, folder: Path = PUBLISHED) -> Path:
     return path
 
 
-def title(source: str) -> str:
-    """A benchmark's name as it is, a file's with its folder's: `databench validation_lite`."""
+def title(source: str, drawn: int | None = None) -> str:
+    """A benchmark's name as it is, a file's with its folder's: `databench validation_lite, 20 drawn`."""
     path = Path(source)
-    return f"{path.absolute().parent.name} {path.stem}" if path.is_file() else source
+    name = f"{path.absolute().parent.name} {path.stem}" if path.is_file() else source
+    return f"{name}, {drawn} drawn" if drawn else name
 
 
 def default_folder(benchmark: str, limit: int | None, model: str) -> Path:
