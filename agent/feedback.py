@@ -142,10 +142,16 @@ def _closing(line: str, begin: int) -> int | None:
 def _with_real_names(line: str, message: str, tables: Sequence[TableProfile]) -> str:
     columns = [column.name for table in tables for column in table.columns]
     for name in _named(message):
-        near = [] if name in columns else _nearest_names(name, columns)
-        if len(near) == 1:
-            line = re.sub(rf"(['\"]){re.escape(name)}\1", lambda _, near=near: repr(near[0]), line)
+        if near := "" if name in columns else _only_near(name, columns):
+            line = re.sub(rf"(['\"]){re.escape(name)}\1", lambda _, near=near: repr(near), line)
     return line
+
+
+def _only_near(name: str, columns: Sequence[str]) -> str:
+    """The one column that begins with the wrong name, or that is at all like it; "" if there are several."""
+    begun = [column for column in columns if column.casefold().startswith(name.casefold())]
+    near = begun or _nearest_names(name, columns)
+    return near[0] if len(near) == 1 else ""
 
 
 def _parsed(code: str) -> ast.Module | None:

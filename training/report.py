@@ -11,6 +11,7 @@ is of another kind than the known one comes from another column.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -24,6 +25,7 @@ CLASSES = {
     "limit reached": "the steps or replies were used up before an answer",
     "gave up after error": "the answer follows a step that failed",
     "wrong shape": "the answer is not of the kind that was asked for: a list, a number, True or False",
+    "spelling": "the known answer but for spaces, signs or the case of letters",
     "wrong column": "the values are of another kind than the known ones, or name a column",
     "wrong logic": "the right kind of value, and the wrong one",
 }
@@ -44,6 +46,8 @@ def classify(prediction: Prediction, trajectory: Trajectory) -> str | None:
         return "limit reached"
     if trajectory.executions[-1].error:
         return "gave up after error"
+    if _letters(prediction.value) == _letters(prediction.gold) != "":
+        return "spelling"
     if _wrong_shape(prediction.value, prediction):
         return "wrong shape"
     return "wrong column" if _wrong_column(prediction.value, prediction, trajectory) else "wrong logic"
@@ -97,7 +101,8 @@ def _wrong_shape(value: str, prediction: Prediction) -> bool:
         return prediction.link == "none"
     wanted, given = _kind(prediction.gold), _kind(value)
     if prediction.answer_type.startswith("list"):
-        return given != "list"
+        # Official rules take a list's brackets off and split it at its commas.
+        return given != "list" and "," not in value
     if prediction.answer_type == "category" and {wanted, given} <= {"number", "text"}:
         return "\n" in value.strip()
     return wanted != given
@@ -112,6 +117,12 @@ def _wrong_column(value: str, prediction: Prediction, trajectory: Trajectory) ->
 def _element_kinds(text: str) -> set[str]:
     parsed = answers.parse(text, "list[category]") if _kind(text) == "list" else (text,)
     return {_kind(str(item)) for item in parsed}
+
+
+def _letters(text: str) -> str:
+    """Letters and digits in one order and one form, a list's elements sorted."""
+    parts = unicodedata.normalize("NFKC", text).casefold().split(",")
+    return " ".join(sorted(re.sub(r"[\W_]", "", part) for part in parts))
 
 
 def _kind(text: str) -> str:

@@ -68,6 +68,13 @@ def test_a_line_whose_meaning_is_plain_is_written_out_and_runs(pets, code, line)
     assert pets.run(line).error is None
 
 
+def test_of_several_near_names_the_one_that_begins_alike_is_written_out():
+    tables = [table("followers<gx:number>", "followings<gx:number>", "user<gx:number>")]
+    code = "print(df['followers'].max())"
+    line = feedback.corrected_line(failed("KeyError", "'followers'", code, code), tables)
+    assert line == "print(df['followers<gx:number>'].max())"
+
+
 @pytest.mark.parametrize(
     "code",
     ["print(df['zzz'].max())", "print((df['Name'] == 'Bo'", "df.nothing()", "print('a').upper() +", "1/0"],

@@ -91,6 +91,17 @@ def test_a_wrong_value_of_the_right_kind_is_wrong_logic(class_of):
     assert class_of("What is the top weight?", "31.5", "number", code, "Answer: 3.1") == "wrong logic"
 
 
+@pytest.mark.parametrize(
+    ("gold", "kind", "code", "answer"),
+    [
+        ("REX", "category", "print(df['Name'][0])", "Rex"),
+        ("['Bo', 'R.e x']", "list[category]", "print(df['Name'].tolist()[::2])", "['Rex', 'Bo']"),
+    ],
+)
+def test_the_known_answer_written_otherwise_is_spelling(class_of, gold, kind, code, answer):
+    assert class_of("Which ones?", gold, kind, code, f"Answer: {answer}") == "spelling"
+
+
 def test_a_letter_that_no_choice_has_is_a_wrong_shape(class_of):
     code, choices = "print(df['Weight (kg)'].max())", {"A": "12", "B": "31.5"}
     replies = (code, "Answer: heavy", "Answer: heavy")
