@@ -270,13 +270,24 @@ def _nearest(name: str, columns: Sequence[str]) -> str:
 
 
 def _nearest_names(name: str, columns: Sequence[str], cutoff: float = 0.6) -> list[str]:
-    """Up to two real columns that a wrong name may have meant."""
-    folded = {column: re.sub(r"\W|_", "", column.casefold()) for column in columns}
-    wanted = re.sub(r"\W|_", "", name.casefold())
-    within = [c for c, text in folded.items() if wanted and text and (wanted in text or text in wanted)]
-    close = difflib.get_close_matches(wanted, folded.values(), n=2, cutoff=cutoff)
+    """Up to two real columns that a wrong name may have meant: those with its words, or spelt much alike."""
+    words = {column: _words(column) for column in columns}
+    wanted = _words(name)
+    within = [c for c, own in words.items() if wanted and own and (wanted <= own or own <= wanted)]
+    folded = {column: _letters(column) for column in columns}
+    close = difflib.get_close_matches(_letters(name), folded.values(), n=2, cutoff=cutoff)
     near = [c for text in close for c, other in folded.items() if other == text]
     return list(dict.fromkeys([*sorted(within, key=len), *near]))[:2]
+
+
+def _words(name: str) -> set[str]:
+    """The words of a name in whatever case and style, without a plural's s."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+    return {word.casefold().rstrip("s") for word in re.findall(r"\w+", spaced)}
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"\W|_", "", name.casefold())
 
 
 VARIABLES_GONE = "Python was started again: the tables are loaded, all other variables are gone."
@@ -302,9 +313,13 @@ _SAME_CODE = "This is the code that just failed, and it was not run again."
 
 def same_code(failed: Execution, question: str, tables: Sequence[TableProfile]) -> str:
     """The model has sent again what just failed."""
-    if line := corrected_line(failed, tables):
-        return f"{_SAME_CODE} Write the failing line in another way.\nPerhaps: {line}"
-    return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
+    line = corrected_line(failed, tables)
+    if not line:
+        return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
+    lines = failed.code.split("\n")
+    old = lines[failed.error.lineno - 1]
+    lines[failed.error.lineno - 1] = old[: len(old) - len(old.lstrip())] + line
+    return f"{_SAME_CODE} Send this instead:\n```python\n{chr(10).join(lines)}\n```"
 
 
 def too_few(count: int) -> str:

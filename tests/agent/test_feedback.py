@@ -31,6 +31,22 @@ def test_a_failed_step_is_answered_with_advice(error, advice):
     assert advice in feedback.build_self_recovery_feedback(failed(*error), [table("revenue (USD)")])
 
 
+@pytest.mark.parametrize(
+    ("wrong", "column"),
+    [
+        ("Age", "What is your age?"),
+        ("ages", "What is your age?"),
+        ("Ethnic Heritage", "Which best describes your ethnic heritage?"),
+        ("UserName", "user_name"),
+        ("pirce", "price"),
+    ],
+)
+def test_a_wrong_name_is_near_the_column_that_has_its_words_or_letters(wrong, column):
+    columns = ["Which best describes your ethnic heritage?", "What is your age?", "user_name", "price"]
+    text = feedback.build_self_recovery_feedback(failed("KeyError", repr(wrong)), [table(*columns)])
+    assert f"There is no column {wrong!r}. Use {column!r}." in text
+
+
 def test_a_column_of_another_table_is_named_with_its_owner():
     tables = [table("id", "gpa", name="students"), table("id", "score", name="grades")]
     text = feedback.build_self_recovery_feedback(failed("KeyError", "'gpa'"), tables)
