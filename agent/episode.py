@@ -358,7 +358,9 @@ class Episode:
         if yes_no is False and literal:
             return feedback.NOT_YES_OR_NO
         asked = prompts.items_asked(self.question)
-        return feedback.too_few(asked) if asked > 1 and not re.search(r"[,\n\[]", answer) else ""
+        if asked > 1 and not re.search(r"[,\n\[]", answer):
+            return feedback.too_few(asked, self._steps[-1].execution)
+        return ""
 
     def _find_evidence(self, answer: str) -> Evidence | None:
         """The newest step since the last failure whose computed output holds the answer."""

@@ -101,8 +101,8 @@ def build_self_recovery_feedback(execution: Execution, tables: Sequence[TablePro
 def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
     """The failing line as it was most likely meant, "" where that cannot be told.
 
-    Three slips are told: a parenthesis that closes `print` too early, a column's name that is almost right,
-    and rows taken by label as if they were columns.
+    Told are a parenthesis that closes `print` too early, a column's name that is almost right, rows taken by
+    label as if they were columns, a table of one column where that column was meant, `.any()` of one value.
     """
     error, lines = execution.error, execution.code.split("\n")
     if not 0 < error.lineno <= len(lines):
@@ -112,11 +112,18 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = _print_closed_last(line)
     elif error.kind == "KeyError" and re.match(_LABELS, error.message.strip("'\"")):
         mended = re.sub(r"\b(\w+)\[\1\b(?!\.columns)", r"\1.loc[\1", line, count=1)
+    elif re.search(r"^'?DataFrame\b.*(?:no attribute|missing 1 required)", error.message):
+        mended = re.sub(r"\[(\[(['\"])[^'\"]+\2\])\]", r"\1", line)
+    elif error.kind == "AttributeError" and (found := _ONE_VALUE.search(error.message)):
+        mended = line.replace(f".{found[1]}()", "")
     else:
         mended = _with_real_names(line, error.message, tables)
     if mended == line or not _parsed("\n".join([*lines[: error.lineno - 1], mended, *lines[error.lineno :]])):
         return ""
     return clip_characters(mended.strip(), 300)
+
+
+_ONE_VALUE = re.compile(r"'(?:bool|int|float|str)' object has no attribute '(any|all|sum|item|tolist)'")
 
 
 def _print_closed_last(line: str) -> str:
@@ -177,7 +184,7 @@ _ADVICE = (
     ("ArrowInvalid error PatternError", r"", f"Plain text is not a pattern. {_CONTAINS}"),
     (
         "TypeError",
-        r"nlargest|nsmallest",
+        r"[Cc]annot use method 'n",
         f"That column is text. For the longest use df[column].str.len(), for amounts df[column]{TO_NUMBERS}",
     ),
     ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
@@ -322,12 +329,31 @@ def same_code(failed: Execution, question: str, tables: Sequence[TableProfile]) 
     return f"{_SAME_CODE} Send this instead:\n```python\n{chr(10).join(lines)}\n```"
 
 
-def too_few(count: int) -> str:
-    """One value is the answer where the question names a number of them."""
-    return (
-        f"The question asks for {count} values. Reply with code that prints all of them as a list: "
-        ".tolist() for a column's values, .index.tolist() for the names of counts."
-    )
+def too_few(count: int, printed: Execution) -> str:
+    """One value is the answer where the question names a number of them; `printed` is the last step."""
+    text = f"The question asks for {count} values. Reply with code that prints all of them as a list"
+    if code := _as_list(printed):
+        return f"{text}:\n```python\n{code}\n```"
+    return f"{text}: .tolist() for a column's values, .index.tolist() for the names of counts."
+
+
+def _as_list(printed: Execution) -> str:
+    """Code that printed a Series, with its values as a list; of counts and of groups the names."""
+    *before, last = printed.code.rstrip().split("\n")
+    line = _parsed(last)
+    if (
+        not line
+        or not isinstance(line.body[0], ast.Expr)
+        or not re.search(r"\bdtype: \w+\s*$", printed.stdout)
+    ):
+        return ""
+    series = line.body[0].value
+    if isinstance(series, ast.Call) and ast.unparse(series.func) == "print":
+        if len(series.args) != 1:
+            return ""
+        series = series.args[0]
+    names = ".index" if re.search(r"value_counts|groupby", printed.code) else ""
+    return "\n".join([*before, f"print({ast.unparse(series)}{names}.tolist())"])
 
 
 def reminder(question: str) -> str:

@@ -70,7 +70,7 @@ _EXAMPLE = (
 # "Can you tell me …" and "Do a count …" ask for something else.
 _YES_NO = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b"
-    r"(?!\s+(?:you|we|i|me|an?)\b)(?!.*\b(?:or|which|who|what|how|list|name)\b)",
+    r"(?!\s+(?:you|we|i|me|an?)\b)(?!.*\b(?:or|which|what|how)\b)",
     re.I | re.S,
 )
 _ASKS_FOR_VALUE = re.compile(r"^\W*(?:which|what|who|whose|when|where|how|list|name|give|find|count)\b", re.I)

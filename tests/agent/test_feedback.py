@@ -120,6 +120,25 @@ def test_a_silent_slip_is_pointed_out(pets, code, note):
     assert note in text if note else text.endswith(execution.stdout.strip())
 
 
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        ("print(df['Weight (kg)'].nlargest(2))", "[31.5, 12.0]"),
+        ("top = df['Species'].value_counts()\nprint(top.head(2))", "['dog', 'cat']"),
+        ("df.set_index('Name')['Weight (kg)'].nlargest(2)", "[31.5, 12.0]"),
+    ],
+)
+def test_a_series_where_a_number_of_values_was_asked_for_is_written_out_as_a_list(pets, code, output):
+    text = feedback.too_few(2, pets.run(code))
+    mended = text.partition("```python\n")[2].removesuffix("\n```")
+    assert pets.run(mended).stdout == f"{output}\n"
+
+
+@pytest.mark.parametrize("code", ["print(df.head(2))", "print(31.5)", "x = df['Name']\nprint('a', x)"])
+def test_what_is_no_series_is_not_written_out(pets, code):
+    assert "```" not in feedback.too_few(2, pets.run(code))
+
+
 def test_the_worked_example_shows_what_really_comes():
     pets = [table("Name", "Species", "Owner Name", "Weight (kg)")]
     shown = [message["content"] for message in prompts.opening_messages()]

@@ -55,6 +55,8 @@ def test_text_that_looks_like_money_is_named_as_text():
     [
         ("Is Rex the heaviest?", True),
         ("Are there cats if we leave out Mia?", True),
+        ("Are there owners who have two cats?", True),
+        ("Does the dog with the longest name weigh most?", True),
         ("Who is the heaviest?", False),
         ("Can you tell me the total revenue?", None),
         ("Would you give me the mean?", None),
