@@ -340,14 +340,11 @@ def too_few(count: int, printed: Execution) -> str:
 def _as_list(printed: Execution) -> str:
     """Code that printed a Series, with its values as a list; of counts and of groups the names."""
     *before, last = printed.code.rstrip().split("\n")
-    line = _parsed(last)
-    if (
-        not line
-        or not isinstance(line.body[0], ast.Expr)
-        or not re.search(r"\bdtype: \w+\s*$", printed.stdout)
-    ):
+    tree = _parsed(last)
+    found = tree.body[0] if tree and tree.body else None
+    if not isinstance(found, ast.Expr) or not re.search(r"\bdtype: \w+\s*$", printed.stdout):
         return ""
-    series = line.body[0].value
+    series = found.value
     if isinstance(series, ast.Call) and ast.unparse(series.func) == "print":
         if len(series.args) != 1:
             return ""

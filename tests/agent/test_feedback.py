@@ -134,7 +134,10 @@ def test_a_series_where_a_number_of_values_was_asked_for_is_written_out_as_a_lis
     assert pets.run(mended).stdout == f"{output}\n"
 
 
-@pytest.mark.parametrize("code", ["print(df.head(2))", "print(31.5)", "x = df['Name']\nprint('a', x)"])
+@pytest.mark.parametrize(
+    "code",
+    ["print(df.head(2))", "print(31.5)", "print(df['Name'])\n# all of them", "x = df['Name']\nprint('a', x)"],
+)
 def test_what_is_no_series_is_not_written_out(pets, code):
     assert "```" not in feedback.too_few(2, pets.run(code))
 
