@@ -40,7 +40,11 @@ Table `df` from pets.csv, 6 rows:
 - 'Weight (kg)': number, 3.1 to 31.5, 1 missing"""
 
 _EXAMPLE = (
-    ("user", f"{_EXAMPLE_CARD}\n\nQuestion: Does any cat weigh more than 10 kg?"),
+    ("user", f"{_EXAMPLE_CARD}\n\nQuestion: Which pet is the lightest?"),
+    ("assistant", "```python\nprint(df.loc[df['Weight (kg)'].idxmin(), 'Name'])\n```"),
+    ("user", f"{EXEC_MARK} Output of step 1:\nMia"),
+    ("assistant", "Answer: Mia\nSummary: Mia is the lightest pet."),
+    ("user", "Question: Does any cat weigh more than 10 kg?"),
     ("assistant", "```python\nprint((df[df['Species'] == 'cat']['Weight (kg)'] > 10).any())\n```"),
     ("user", f"{EXEC_MARK} Output of step 1:\nFalse"),
     ("assistant", "Answer: False\nSummary: No cat weighs more than 10 kg."),
