@@ -72,6 +72,15 @@ def publish(result: dict, folder: Path = PUBLISHED) -> Path:
     return path
 
 
+def published(benchmark: str, folder: Path = PUBLISHED) -> str:
+    """A Markdown table of the published runs on a benchmark, a column each, by model and mode."""
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("bench-*.json"))]
+    found = [result for result in read if result["benchmark"] == benchmark]
+    order = [*bench.MODES, "smolagents"]
+    found.sort(key=lambda result: (order.index(result["mode"]), result["model"]))
+    return summary.table({_column(result, 1): result for result in found})
+
+
 def title(source: str, drawn: int | None = None) -> str:
     """A benchmark's name as it is, a file's with its folder's: `databench validation_lite, 20 drawn`."""
     path = Path(source)

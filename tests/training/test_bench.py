@@ -236,6 +236,27 @@ def test_the_result_says_what_it_rests_on_and_is_published_under_its_own_name(th
     assert needed <= stored.keys() and {"date", "command", "commit"} <= stored.keys()
 
 
+def test_published_runs_on_one_benchmark_stand_side_by_side_the_loop_first(three, model, tmp_path):
+    for benchmark, mode in (("Pets", "no-data"), ("Pets", "loop"), ("Cars", "loop")):
+        settings = Settings(mode, slots=1)
+        result = results.measure(benchmark, three, model, tmp_path / benchmark, settings)
+        results.publish(result, tmp_path / "published")
+    header, *_ = results.published("Pets", tmp_path / "published").splitlines()
+    assert header == f"| | `{model.name}`, loop | `{model.name}`, no-data |"
+
+
+def test_a_drawn_sample_is_the_same_each_time_and_told_in_the_name(three, echo, tmp_path, capsys):
+    save(three, tmp_path / "problems.jsonl")
+    common = ["bench", "--problems", str(tmp_path / "problems.jsonl"), "--model", echo.name, "--sample", "2"]
+    drawn = []
+    for run in ("one", "two"):
+        assert main([*common, "--out", str(tmp_path / run)]) == 0
+        stored = json.loads((tmp_path / run / "loop-seed0" / results.SUMMARY).read_text())
+        assert stored["benchmark"].endswith("problems, 2 drawn")
+        drawn.append([p.id for p in records.read_run(tmp_path / run / "loop-seed0")[0]])
+    assert drawn[0] == drawn[1] and len(drawn[0]) == 2
+
+
 def test_the_digest_of_the_data_sees_a_changed_cell_and_not_a_moved_folder(tmp_path):
     digests = []
     for folder, content in (("a", "x\n1\n"), ("b", "x\n1\n"), ("c", "x\n2\n")):
