@@ -46,7 +46,7 @@ def classify(prediction: Prediction, trajectory: Trajectory) -> str | None:
         return "limit reached"
     if trajectory.executions[-1].error:
         return "gave up after error"
-    if _letters(prediction.value) == _letters(prediction.gold) != "":
+    if _letters(prediction.value) == _letters(prediction.gold) != [""]:
         return "spelling"
     if _wrong_shape(prediction.value, prediction):
         return "wrong shape"
@@ -115,14 +115,19 @@ def _wrong_column(value: str, prediction: Prediction, trajectory: Trajectory) ->
 
 
 def _element_kinds(text: str) -> set[str]:
-    parsed = answers.parse(text, "list[category]") if _kind(text) == "list" else (text,)
-    return {_kind(str(item)) for item in parsed}
+    return set(map(_kind, _elements(text)))
 
 
-def _letters(text: str) -> str:
-    """Letters and digits in one order and one form, a list's elements sorted."""
-    parts = unicodedata.normalize("NFKC", text).casefold().split(",")
-    return " ".join(sorted(re.sub(r"[\W_]", "", part) for part in parts))
+def _elements(text: str) -> list[str]:
+    """A list's elements, with or without its brackets; of other text the parts between commas."""
+    parsed = answers.parse(text, "list[category]") if _kind(text) == "list" else None
+    return [str(element) for element in (text.split(",") if parsed is None else parsed)]
+
+
+def _letters(text: str) -> list[str]:
+    """The elements in one order and one form, letters and digits only."""
+    plain = (unicodedata.normalize("NFKC", element).casefold() for element in _elements(text))
+    return sorted(re.sub(r"[\W_]", "", element) for element in plain)
 
 
 def _kind(text: str) -> str:
