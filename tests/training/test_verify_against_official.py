@@ -9,6 +9,7 @@ import os
 import random
 from itertools import product
 from pathlib import Path
+from statistics import mean
 
 import pytest
 from databench_eval import Evaluator
@@ -21,6 +22,7 @@ from training.verify import official
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
+QUESTIONS = Path(__file__).parents[2] / "assets/examples/questions.jsonl"
 PAIRS = 24_000
 ATOMS = [
     "True", "false", "YES", "no", "y", "N", "1", "0", "", " ", "nan", "None", "np.nan", "NaN", "[]", "''",
@@ -100,6 +102,38 @@ def test_on_any_text(theirs, answer, gold, answer_type):
     assert mismatches(theirs, [(answer, gold, answer_type)]) == []
 
 
+def known(problems):
+    """The known answers of each type's problems, in two lists that begin as one."""
+    for answer_type in sorted({problem.answer_type for problem in problems}):
+        golds = [problem.answer for problem in problems if problem.answer_type == answer_type]
+        yield answer_type, golds, list(golds)
+
+
+def score(problems, change=lambda answers: None):
+    """The share of right answers, those of each type changed in place before."""
+    right = 0
+    for answer_type, golds, answers in known(problems):
+        change(answers)
+        right += sum(official(*pair, answer_type) for pair in zip(answers, golds, strict=True))
+    return right / len(problems)
+
+
+def chance(problems):
+    """The score of answers dealt at random to the problems of their type."""
+    return sum(
+        sum(official(*pair, answer_type) for pair in product(golds, golds)) / len(golds)
+        for answer_type, golds, _ in known(problems)
+    ) / len(problems)
+
+
+def test_known_answers_score_in_full_and_shuffled_ones_at_chance():
+    problems = load(QUESTIONS)
+    shuffle = random.Random(0).shuffle
+    assert score(problems) == 1
+    assert chance(problems) < 0.35
+    assert mean(score(problems, shuffle) for _ in range(200)) == pytest.approx(chance(problems), abs=0.02)
+
+
 @pytest.mark.skipif(
     "DATASENSE_DATABENCH" not in os.environ, reason="DATASENSE_DATABENCH names no folder of real problems"
 )
@@ -115,4 +149,7 @@ def test_on_all_real_pairs(theirs):
     assert len(problems) > 100
     assert all(official(p.answer, p.answer, p.answer_type) for p in problems)
     assert mismatches(theirs, triples) == []
-    print(f"{len(problems)} problems, {len(triples)} pairs, all alike")
+    assert score(problems) == 1
+    shuffled = mean(score(problems, random.Random(0).shuffle) for _ in range(20))
+    assert shuffled == pytest.approx(chance(problems), abs=0.02)
+    print(f"{len(problems)} problems, {len(triples)} pairs, all alike; shuffled {shuffled:.3f}")
