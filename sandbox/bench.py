@@ -26,6 +26,7 @@ from typing import Any
 from tqdm import tqdm
 
 import sandbox
+from sandbox import processes
 
 ROWS = 2_000
 TABLE = "table.csv"
@@ -43,15 +44,18 @@ from pathlib import Path
 from sandbox import lockdown, wire, zygote
 from sandbox.records import Limits
 zygote.prepare()
-for _ in range(int(sys.argv[1])):
+for turn in range(2 * int(sys.argv[1])):
+    in_reserve = turn % 2
     ours, theirs = socket.socketpair()
     if os.fork() == 0:
+        if in_reserve:
+            lockdown.prepare(Path.cwd())
         began = time.perf_counter()
         channel = lockdown.lock(Limits(), Path.cwd(), theirs)
         wire.send(channel, {"ms": (time.perf_counter() - began) * 1000})
         os._exit(0)
     theirs.close()
-    print(wire.receive(ours)["ms"], file=sys.stderr)
+    print(in_reserve, wire.receive(ours)["ms"], file=sys.stderr)
     os.wait()
 """
 # What eight bad neighbours do, each again and again in new sessions, until time is over.
@@ -84,6 +88,7 @@ def bench(rounds: int = 15, seconds: float = 3.0) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_table(folder / TABLE)
+        lockdown = lockdown_ms(folder, 10 * rounds)
         found = ways()
         times: dict[str, list[Times]] = {way: [] for way in found}
         for _ in tqdm(range(rounds), "rounds", file=sys.stderr):
@@ -95,7 +100,7 @@ def bench(rounds: int = 15, seconds: float = 3.0) -> dict[str, Any]:
         }
         figures = {
             "median_ms": {way: medians(measured) for way, measured in times.items()},
-            "lockdown_ms": lockdown_ms(folder, 10 * rounds),
+            "lockdown_ms": lockdown,
             "executions_per_second": rates,
             "visit_ms": neighbours(folder, rounds + 1),
         }
@@ -279,12 +284,16 @@ def run_step(opened: sandbox.Session, code: str) -> str:
     return execution.stdout
 
 
-def lockdown_ms(folder: Path, times: int) -> float:
-    """Returns the median milliseconds that locking a forked child down takes."""
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+def lockdown_ms(folder: Path, times: int) -> Times:
+    """Returns the median milliseconds that locking down takes, of a child forked now and of a spare one."""
+    env = processes.environment(folder) | {"PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-c", LOCKDOWN, str(times)]
     done = subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True, text=True)
-    return statistics.median(map(float, done.stderr.split()))
+    taken = [line.split() for line in done.stderr.splitlines()]
+    return {
+        name: statistics.median(float(ms) for kind, ms in taken if kind == key)
+        for name, key in (("forked now", "0"), ("from the reserve", "1"))
+    }
 
 
 def write_table(path: Path) -> None:
@@ -337,7 +346,11 @@ def table(figures: dict[str, Any]) -> str:
         cells = [f"{ms:.1f} ({fresh_ms / ms:.1f})" for ms, fresh_ms in pairs]
         lines.append(f"| {titles[way]} | {' | '.join(cells)} |")
     overhead, lockdown = median_ms["session"]["overhead"], figures["lockdown_ms"]
-    lines += ["", f"Second step beyond its own work: {overhead:.1f} ms. Lockdown: {lockdown:.1f} ms.", ""]
+    lines += ["", f"Second step beyond its own work: {overhead:.1f} ms."]
+    lines += [
+        "Lockdown of a child: " + ", ".join(f"{ms:.1f} ms {kind}" for kind, ms in lockdown.items()) + ".",
+        "",
+    ]
     lines.append("| executions a second | fresh | sessions | times |")
     lines.append("|---|---:|---:|---:|")
     for workers, loads in figures["executions_per_second"].items():

@@ -51,14 +51,20 @@ def confine(folder: Path) -> None:
 
     Raises OSError if the kernel has no Landlock or refuses a rule.
     """
-    with Ruleset(scoped=Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL) as rules:
-        for path, rights in readable().items():
-            rules.allow_path(path, rights)
-        for path in OWN:
-            rules.allow_path(path, AccessFS.READ_FILE)
-        rules.allow_path("/dev/null", AccessFS.READ_FILE | AccessFS.WRITE_FILE)
-        rules.allow_path(folder, WORK)
+    with ruleset(folder) as rules:
         rules.restrict()
+
+
+def ruleset(folder: Path) -> Ruleset:
+    """Returns the rules, not yet in force; raises OSError as `confine`."""
+    rules = Ruleset(scoped=Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL)
+    for path, rights in readable().items():
+        rules.allow_path(path, rights)
+    for path in OWN:
+        rules.allow_path(path, AccessFS.READ_FILE)
+    rules.allow_path("/dev/null", AccessFS.READ_FILE | AccessFS.WRITE_FILE)
+    rules.allow_path(folder, WORK)
+    return rules
 
 
 @functools.cache

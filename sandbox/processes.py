@@ -127,7 +127,7 @@ def _spawn(control: socket.socket, folder: Path) -> subprocess.Popen:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 cwd=folder,
-                env=_environment(folder),
+                env=environment(folder),
                 start_new_session=True,
             )
         except BaseException as error:
@@ -140,7 +140,7 @@ def _spawn(control: socket.socket, folder: Path) -> subprocess.Popen:
     return started.result()
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Returns all that the program sees of the environment; nothing of the app's own."""
     mode = {lockdown.MODE: os.environ[lockdown.MODE]} if lockdown.MODE in os.environ else {}
     return mode | {

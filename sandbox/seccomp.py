@@ -67,7 +67,7 @@ FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
 
 def confine() -> None:
     """Installs the filters on the calling thread, for good; raises OSError if that is refused."""
-    _signals_to_self().load()
+    signals_to_self().load()
     common_filter().load()
 
 
@@ -89,8 +89,8 @@ def common_filter() -> Filter:
     return rules
 
 
-def _signals_to_self() -> Filter:
-    # The only rules that differ from child to child. A call must pass both filters.
+def signals_to_self() -> Filter:
+    """Returns the rules that differ from child to child; a call must pass both filters."""
     rules = Filter(default=Action.ALLOW)
     for name in ("kill", "tgkill"):
         rules.allow(name, args={0: os.getpid()})

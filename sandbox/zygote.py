@@ -18,6 +18,7 @@ import io
 import os
 import select
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def prepare() -> str:
     _rehearse()
     _rehearse_plot()
     missing = lockdown.rehearse(Path.cwd())
+    lockdown.clean_environment(Path.cwd(), lockdown.MODE)
     # What is alive now never becomes garbage; a collector that visits it would copy every page.
     gc.collect()
     gc.freeze()
@@ -123,6 +125,8 @@ def _wait_in_reserve(handover: socket.socket) -> None:
     """Makes the pages that most sessions write to its own, and becomes the child it is asked to be."""
     lockdown.die_with_parent()
     _rehearse()
+    with suppress(OSError):
+        lockdown.prepare(Path.cwd())
     wire.send(handover, {})
     request = wire.receive(handover)
     channel = _receive_channel(handover)
