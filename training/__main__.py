@@ -4,6 +4,7 @@
     python -m training bench --problems databench-lite-dev --model coder-1.5b --control no-data
     python -m training bench --suite hackathon --data DATA --model coder-0.5b --model coder-1.5b
     python -m training bench report build/bench/databench-lite-dev-coder-1.5b
+    python -m training data --data DATA --out build/sft --student coder-1.5b --own 4000 --wtq 4000
 
 Exit status: 0 when all was asked, 1 when it was stopped, 2 for bad input or a model that failed.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import sandbox
 from agent import models
-from training import bench, problems, records, report, results, suite
+from training import bench, data, leaks, problems, records, report, results, suite
 from training.bench import Settings
 
 TROUBLE = (models.ModelError, sandbox.SandboxError, ValueError, OSError)
@@ -117,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Makes and judges models.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_bench(commands)
+    data.add_command(commands)
+    leaks.add_command(commands)
     return parser
 
 
