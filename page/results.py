@@ -20,7 +20,7 @@ _MODES = {
     "loop": "",
     "one-shot": "one reply, run once",
     "no-data": "guessing, without the tables",
-    "smolagents": "in smolagents’ CodeAgent",
+    "smolagents": "in smolagents’ CodeAgent, which verifies nothing",
 }
 _INTRO = (
     "How often the answer is right by the benchmark’s own rule; the line shows the 95&nbsp;% interval. "

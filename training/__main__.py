@@ -5,6 +5,9 @@
     python -m training bench --suite hackathon --data DATA --model coder-0.5b --model coder-1.5b
     python -m training bench report build/bench/databench-lite-dev-coder-1.5b
     python -m training data --data DATA --out build/sft --student coder-1.5b --own 4000 --wtq 4000
+    python -m training sft --model coder-0.5b --data build/sft --out build/sft-coder-0.5b
+    python -m training export build/sft-coder-0.5b/adapter --model coder-0.5b --out coder-0.5b.gguf
+    python -m training push assets/adapters/coder-0.5b --repo OWNER/NAME --dry-run
 
 Exit status: 0 when all was asked, 1 when it was stopped, 2 for bad input or a model that failed.
 """
@@ -18,7 +21,7 @@ from pathlib import Path
 
 import sandbox
 from agent import models
-from training import bench, data, leaks, problems, records, report, results, suite
+from training import bench, data, export, leaks, problems, push, records, report, results, sft, suite
 from training.bench import Settings
 
 TROUBLE = (models.ModelError, sandbox.SandboxError, ValueError, OSError)
@@ -120,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     data.add_command(commands)
     leaks.add_command(commands)
+    sft.add_command(commands)
+    export.add_command(commands)
+    push.add_command(commands)
     return parser
 
 

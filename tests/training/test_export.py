@@ -1,0 +1,200 @@
+"""Adapters as GGUF files: their numbers, and the same replies from PyTorch and llama.cpp."""
+
+import json
+import shutil
+from argparse import ArgumentParser
+
+import numpy as np
+import pytest
+
+pytest.importorskip("trl", reason="trl is not installed: training is not tested")
+gguf = pytest.importorskip("gguf", reason="gguf is not installed: training is not tested")
+
+import peft  # noqa: E402
+import torch  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from agent import models  # noqa: E402
+from agent.models import registry, weights  # noqa: E402
+from training import export, samples, settings, student  # noqa: E402
+
+from . import tiny  # noqa: E402
+
+NAME = tiny.NAMES["qwen2"]
+PROMPTS = [[{"role": "user", "content": word}] for word in ("How many dogs?", "Name all.", "x = 1", "a b c")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed(tmp_path_factory):
+    with tiny.installed(tmp_path_factory.mktemp("cache")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def base():
+    return weights.fetch(registry.MODELS[NAME].weights, lambda progress: None)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory):
+    """A random adapter of rank 32 at scale 2, for all matrices."""
+    return made(tmp_path_factory.mktemp("adapter"))
+
+
+def made(folder, **changes):
+    torch.manual_seed(1)
+    targets = settings.of(NAME).lora_target_modules
+    options = {"r": 32, "lora_alpha": 64, "target_modules": targets, "init_lora_weights": False} | changes
+    adapted = peft.get_peft_model(student.load(NAME).model, peft.LoraConfig(**options))
+    adapted.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+def tensors(path):
+    read = gguf.GGUFReader(path).tensors
+    return {tensor.name: gguf.dequantize(tensor.data, tensor.tensor_type) for tensor in read}
+
+
+def test_the_file_holds_the_adapters_changes_by_llama_cpps_names(adapter, base, tmp_path):
+    done = export.export(adapter, base, tmp_path / "a.gguf", "f32")
+    assert (done.matrices, done.rank, done.error) == (14, 32, 0.0)
+    written, saved = tensors(done.path), load_file(adapter / "adapter_model.safetensors")
+    pairs = {"self_attn.q_proj": "attn_q", "self_attn.o_proj": "attn_output", "mlp.down_proj": "ffn_down"}
+    for theirs, ours in pairs.items():
+        a, b = (saved[f"base_model.model.model.layers.1.{theirs}.lora_{end}.weight"].numpy() for end in "AB")
+        change = written[f"blk.1.{ours}.weight.lora_b"] @ written[f"blk.1.{ours}.weight.lora_a"]
+        np.testing.assert_allclose(change, 2 * b @ a, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("number_format", ["f32", "f16"])
+def test_both_runtimes_agree_with_and_without_the_adapter(
+    adapter, base, tmp_path, number_format, monkeypatch
+):
+    monkeypatch.setattr(export, "TOKENS", 24)  # random weights come to a near tie sooner than trained ones
+    done = export.export(adapter, base, tmp_path / "a.gguf", number_format)
+    shares = export.check(NAME, adapter, done.path, PROMPTS)
+    assert min(shares.values()) >= 0.95
+
+
+def test_a_file_that_is_not_the_adapters_is_found_out(adapter, base, tmp_path):
+    other = made(tmp_path / "other", lora_alpha=32)
+    done = export.export(other, base, tmp_path / "a.gguf", "f32")
+    assert export.check(NAME, adapter, done.path, PROMPTS)["with"] < 0.9
+
+
+def test_llama_cpp_answers_by_the_quantised_adapter(adapter, base, tmp_path):
+    done = export.export(adapter, base, tmp_path / "a.gguf", "q8_0")
+    plain, adapted = (models.load(NAME, adapter=lora) for lora in ("none", str(done.path)))
+    replies = [model.generate(PROMPTS, max_new_tokens=8) for model in (plain, adapted)]
+    assert replies[0] != replies[1]
+    plain.close()
+    adapted.close()
+
+
+def test_smaller_formats_cost_bytes_or_exactness(adapter, base, tmp_path):
+    done = [export.export(adapter, base, tmp_path / "a.gguf", name) for name in export.FORMATS]
+    assert [one.bytes for one in done] == sorted((one.bytes for one in done), reverse=True)
+    assert [one.error for one in done] == sorted(one.error for one in done)
+    assert done[2].error < 0.01
+
+
+def test_rows_that_do_not_fill_a_block_are_written_as_f16(base, tmp_path):
+    done = export.export(made(tmp_path / "adapter", r=4), base, tmp_path / "a.gguf", "q8_0")
+    kinds = {tensor.name[-6:]: tensor.tensor_type.name for tensor in gguf.GGUFReader(done.path).tensors}
+    assert kinds == {"lora_a": "Q8_0", "lora_b": "F16"}
+
+
+def test_a_lower_rank_keeps_the_strongest_directions(adapter, base, tmp_path):
+    whole = tensors(export.export(adapter, base, tmp_path / "whole.gguf", "f32").path)
+    done = export.export(adapter, base, tmp_path / "low.gguf", "f32", rank=8)
+    low = tensors(done.path)
+    lost = total = 0.0
+    for name in (name[:-7] for name in whole if name.endswith("lora_a")):
+        change, kept = (part[f"{name}.lora_b"] @ part[f"{name}.lora_a"] for part in (whole, low))
+        values = np.linalg.svd(change, compute_uv=False)
+        assert np.linalg.matrix_rank(kept, tol=1e-4) == 8
+        assert np.linalg.norm(change - kept) == pytest.approx(np.linalg.norm(values[8:]), rel=1e-3)
+        lost, total = lost + np.sum(values[8:] ** 2), total + np.sum(values**2)
+    assert done.rank == 8 and done.error == pytest.approx((lost / total) ** 0.5, rel=1e-3)
+    assert export.export(adapter, base, tmp_path / "same.gguf", "f32", rank=32).error < 1e-3
+
+
+def test_a_rank_above_the_adapters_is_refused(adapter, base, tmp_path):
+    with pytest.raises(ValueError, match="The adapter has rank 32: give a --rank from 1 to it, not 33"):
+        export.export(adapter, base, tmp_path / "a.gguf", rank=33)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"use_dora": True}, "uses use_dora, which llama.cpp does not know"),
+        ({"modules_to_save": ["lm_head"]}, "uses modules_to_save"),
+        ({"rank_pattern": {"q_proj": 8}}, "uses rank_pattern"),
+    ],
+)
+def test_what_is_no_plain_lora_is_refused(changes, reason, adapter, base, tmp_path):
+    shutil.copytree(adapter, tmp_path / "other")
+    path = tmp_path / "other" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ValueError, match=reason):
+        export.export(tmp_path / "other", base, tmp_path / "a.gguf")
+
+
+def test_an_adapter_of_another_model_is_refused(adapter, base, tmp_path):
+    shutil.copytree(adapter, tmp_path / "other")
+    path = tmp_path / "other" / "adapter_model.safetensors"
+    saved = load_file(path)
+    save_file({key.replace("layers.1.", "layers.7."): tensor for key, tensor in saved.items()}, path)
+    with pytest.raises(ValueError, match=r"changes .*layers\.7\..*, of which the model's file knows nothing"):
+        export.export(tmp_path / "other", base, tmp_path / "a.gguf")
+    save_file({key: tensor[:, :16].contiguous() for key, tensor in saved.items()}, path)
+    with pytest.raises(ValueError, match=r"is for another model: blk\.0\..* has another shape"):
+        export.export(tmp_path / "other", base, tmp_path / "a.gguf")
+
+
+def test_another_architecture_is_refused(adapter, tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "llama.gguf", "llama")
+    writer.add_tensor("output.weight", np.zeros((2, 2), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(ValueError, match="Adapters for llama cannot be written: only for qwen2"):
+        export.export(adapter, tmp_path / "llama.gguf", tmp_path / "a.gguf")
+
+
+class Scripted:
+    """Gives these replies."""
+
+    def __init__(self, *replies):
+        self.replies = list(replies)
+
+    def generate(self, conversations, *, max_new_tokens, temperature):
+        assert temperature == 0 and max_new_tokens == export.TOKENS
+        return self.replies
+
+
+def test_agreement_is_the_share_of_tokens_before_the_first_difference():
+    def agree(left, right):
+        return export.agreement(Scripted(*left), Scripted(*right), PROMPTS, str.split)
+
+    assert agree(["a b c d"], ["a b c d"]) == 1.0
+    assert agree(["a b c d"], ["a x c d"]) == 0.25
+    assert agree(["a b c d", "a b"], ["a b c d", "a b c d"]) == 6 / 8
+    assert agree(["a " * 64 + "b"], ["a " * 64 + "c"]) == 1.0
+
+
+def test_the_command_tells_size_error_and_agreement(adapter, play, tmp_path, monkeypatch, capsys):
+    trajectory = play("What is the greatest weight?", "print(df['Weight (kg)'].max())", "Answer: 31.5")
+    about = {"source": "own", "family": "maximum", "answer_type": "number", "model": "test"}
+    samples.write(tmp_path, "validation", [samples.from_dialog([trajectory], tables_sha256=[], **about)])
+    monkeypatch.setattr(export, "LARGEST_BYTES", 100_000)
+    parser = ArgumentParser()
+    export.add_command(parser.add_subparsers())
+    words = ["export", adapter, "--model", NAME, "--out", tmp_path / "a.gguf", "--format", "f16"]
+    options = parser.parse_args([*map(str, words), "--check", str(tmp_path)])
+    options.function(options)
+    told = capsys.readouterr().out
+    assert f"a.gguf: {(tmp_path / 'a.gguf').stat().st_size:,} bytes, rank 32, 14 matrices, " in told
+    assert "This is more than 100,000 bytes: give a lower --rank" in told
+    assert "agree without the adapter on " in told and "of 1 replies' first 64 tokens" in told

@@ -1,0 +1,182 @@
+"""Drafts made from episodes: cleaned, in form, with a chart, with a look first."""
+
+import random
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from sandbox import Pool
+from tests.training.scripted import ByQuestion
+from training import shapes
+from training.problems import Problem
+from training.rollouts import Draft, Rollout, Stage, answer_reply, code_reply, play
+
+WHO, REX = "Who is the heaviest?", "print(df.loc[df['Weight (kg)'].idxmax(), 'Name'])"
+ANSWER = "Answer: Rex\nSummary: Rex is the heaviest."
+
+
+@pytest.fixture(scope="module")
+def stage():
+    with Pool(1) as pool:
+        yield Stage(ByQuestion({}), pool)
+
+
+@pytest.fixture
+def rollout(play, problem):
+    """The rollout of replies to WHO, or to another question."""
+
+    def made(*replies, question=WHO, gold="Rex", kind="category"):
+        trajectory = replace(play(question, *replies), run={"model": "m"})
+        return Rollout(
+            problem(question, gold, kind), trajectory, SimpleNamespace(official=True, verified=True)
+        )
+
+    return made
+
+
+def made(draft, stage):
+    sample, reason = play(draft, stage)
+    assert not reason
+    return sample
+
+
+def drafted(pets_csv, question, answer, kind, code):
+    problem = Problem("p", question, (pets_csv,), answer, kind)
+    return Draft(problem, (code_reply(code), answer_reply(answer, "So it is.")), "own", "f", "m")
+
+
+# Cleaned
+
+
+def test_the_code_that_did_it_stands_alone_and_short(rollout):
+    wordy = f"import pandas as pd\n# Find the row\n\n{REX}  # the name\n"
+    (draft, longer) = shapes.cleaned(rollout("print(df.head(1))", wordy, ANSWER), "wtq", "plain")
+    assert draft.replies == (code_reply(f"{REX}  # the name"), ANSWER)
+    assert (draft.source, draft.family, draft.model) == ("wtq", "plain", "m")
+    assert len(longer.replies) == 3
+
+
+def test_what_came_to_nothing_is_left_out_of_every_draft(rollout):
+    (draft,) = shapes.cleaned(rollout("print(df['Nme'])", "x = 1", REX, ANSWER), "wtq", "plain")
+    assert draft.replies == (code_reply(REX), ANSWER)
+
+
+@pytest.mark.parametrize("answer", ["Answer: Rex", "Answer: Rex\nSummary: Rex weighs 99 kg."])
+def test_without_a_summary_that_is_backed_there_is_no_draft(rollout, answer):
+    assert shapes.cleaned(rollout(REX, answer), "wtq", "plain") == []
+    assert shapes.stumbled(rollout("print(df['Nme'])", REX, answer)) is None
+
+
+def test_a_models_own_stumble_and_repair_are_a_recovery(rollout, stage):
+    draft = shapes.stumbled(rollout("print(df.loc[df['Weight'].idxmax(), 'Name'])", REX, ANSWER))
+    sample = made(draft, stage)
+    assert (sample.source, sample.steps, len(sample.trained)) == ("recovery", 2, 2)
+    assert shapes.stumbled(rollout(REX, ANSWER)) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "form"),
+    [
+        ("yes", "boolean", "True"),
+        ("Rex, Mia", "list[category]", "['Rex', 'Mia']"),
+        ("Rex and Mia", "list[category]", "['Rex', 'Mia']"),
+        ("1,200; 3.5", "list[number]", "[1200, 3.5]"),
+        ("['Rex']", "category", "Rex"),
+        ('"Rex"', "category", "Rex"),
+        ("[12]", "number", "12"),
+        ("about twelve", "number", ""),
+        ("maybe", "boolean", ""),
+    ],
+)
+def test_answers_take_the_form_that_is_asked_for(answer, kind, form):
+    assert shapes.in_form(answer, kind) == form
+    assert not form or shapes.in_form(form, kind) == form
+
+
+def test_an_answer_that_was_brought_into_form_is_a_shape_sample_and_verified_again(rollout, stage):
+    names = "print(', '.join(df.nlargest(2, 'Weight (kg)')['Name']))"
+    asked = {"question": "Which are the 2 heaviest pets?", "gold": "['Rex', 'Bo']", "kind": "list[category]"}
+    rolled = rollout(names, "Answer: Rex, Bo\nSummary: Rex and Bo are.", **asked)
+    (draft,) = shapes.cleaned(rolled, "wtq", "plain")
+    sample = made(draft, stage)
+    assert sample.source == "shape" and sample.messages[-1]["content"].startswith("Answer: ['Rex', 'Bo']\n")
+
+
+@pytest.mark.parametrize("code", ["x = '''\n# no comment\n'''\nprint(x)", "print('''\n\na''')", "print("])
+def test_lines_that_belong_to_a_text_are_not_taken_out(code):
+    assert shapes.tidy(code) == code
+
+
+# Charts
+
+
+@pytest.mark.parametrize(
+    ("code", "charted"),
+    [
+        (
+            "print(df['City'].value_counts().idxmax())",
+            "counts = df['City'].value_counts()\ncounts.head(20).plot(kind='bar')\nprint(counts.idxmax())",
+        ),
+        (
+            "mean = df.groupby('City')['Weight (kg)'].mean()\nprint(mean.idxmax())",
+            "mean = df.groupby('City')['Weight (kg)'].mean()\n"
+            "mean.head(20).plot(kind='bar')\nprint(mean.idxmax())",
+        ),
+        (
+            "big = df[df['Weight (kg)'] > 1]\n"
+            "print(big.groupby('City')['Name'].count().nlargest(1).index[0])",
+            "big = df[df['Weight (kg)'] > 1]\ncounts = big.groupby('City')['Name'].count()\n"
+            "counts.head(20).plot(kind='bar')\nprint(counts.nlargest(1).index[0])",
+        ),
+    ],
+)
+def test_what_is_counted_is_drawn_when_a_chart_is_asked_for(pets_csv, stage, code, charted):
+    draft = drafted(pets_csv, "Which city has the most pets?", "Oslo", "category", code)
+    changed = shapes.charted(draft, random.Random(0))
+    assert shapes.code_of(changed) == charted
+    assert "chart" in changed.problem.question
+    sample = made(changed, stage)
+    assert (sample.source, sample.family) == ("shape", "chart")
+
+
+@pytest.mark.parametrize("code", [REX, "print(df['Weight (kg)'].mean())", "print("])
+def test_code_that_counts_nothing_gets_no_chart(pets_csv, code):
+    assert shapes.charted(drafted(pets_csv, WHO, "Rex", "category", code), random.Random(0)) is None
+
+
+# A look first
+
+
+def test_a_value_that_the_card_does_not_show_is_looked_up_first(tmp_path, stage):
+    path = tmp_path / "towns.csv"
+    path.write_text("town,size\n" + "".join(f"Town {i},{i}\n" for i in range(40)) + "New York,8\n")
+    code = "print(df[df['town'] == 'New York']['size'].item())"
+    draft = drafted(path, "what is the size of new york?", "8", "number", code)
+    looked = shapes.looked_first(draft, made(draft, stage))
+    sample = made(looked, stage)
+    assert (sample.source, sample.family, sample.steps, len(sample.trained)) == ("shape", "look first", 2, 3)
+    assert "['New York']" in sample.messages[sample.trained[0] + 1]["content"]
+
+
+def test_a_column_that_the_card_has_no_room_for_is_looked_up_first(tmp_path, stage):
+    path = tmp_path / "wide.csv"
+    names = [f"Some rather long name of column {i}" for i in range(350)] + ["Rainfall of the measured year"]
+    path.write_text(",".join(names) + "\n" + ",".join(map(str, range(351))) + "\n")
+    code = f"print(df[{names[350]!r}].sum())"
+    draft = drafted(path, "How much precipitation or rainfall was there?", "350", "number", code)
+    seen = made(draft, stage)
+    hidden = replace(
+        seen, messages=tuple(m | {"content": m["content"].replace(names[350], "")} for m in seen.messages)
+    )
+    sample = made(shapes.looked_first(draft, hidden), stage)
+    assert sample.steps == 2 and "'rainfall' in c.lower()" in sample.messages[sample.trained[0]]["content"]
+    code = f"print(df[{names[200]!r}].sum())"
+    lost = drafted(path, "What is the sum of the 200th?", "200", "number", code)
+    found = play(shapes.looked_first(lost, made(lost, stage)), stage)
+    assert found == (None, "does not show what it should")
+
+
+def test_where_the_card_shows_all_there_is_no_look(pets_csv, stage):
+    draft = drafted(pets_csv, WHO, "Rex", "category", REX)
+    assert shapes.looked_first(draft, made(draft, stage)) is None

@@ -1,0 +1,183 @@
+"""Builds the SFT set: `python -m training data`.
+
+    python -m training data --data DATA --out build/sft --student coder-1.5b --own 4000 --wtq 4000
+
+Models answer questions whose answers are known: DataBench train, WikiTableQuestions train, and questions of
+our own over clean tables. What was verified is cleaned and played anew; recoveries from real faults, answers
+in form, charts and looks are made from it, and supplements go through the same door (`rollouts.play`). The
+same command goes on where it was stopped: rollouts are kept in OUT/rollouts.
+
+DATA holds databench/, wtq/ and samples/ (any CSV and parquet tables below it); a DataBench that is not there
+comes from the Hub. OUT gets train.jsonl, validation.jsonl, the questions of the validation samples as
+validation_problems.jsonl, and a data card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from agent import models
+from agent.models import Model, registry
+from agent.models.registry import Embedded
+from sandbox import Pool
+from training import bench, datacard, problems, records, rollouts, samples, sources, suite
+from training.bench import Settings
+from training.builder import Builder, Made, split, successes
+from training.gather import TRAIN, Asked, Dropped, gather
+from training.rollouts import Rollout
+
+SHAPE_SHARE = 0.1
+VALIDATION_SHARE = 0.05
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Adds `data` to the commands of `python -m training`."""
+    command = commands.add_parser(
+        "data",
+        help="build the SFT set",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Builds the SFT set; a run that was stopped goes on by the same command.",
+        epilog=f"Supplements: {', '.join(sources.SOURCES)}. On the Hub: {', '.join(sources.ON_HUB)}.\n\n"
+        f"{models.available()}",
+    )
+    command.set_defaults(function=run_data)
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="databench/, wtq/, samples/")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--student", required=True, metavar="NAME", help="or NAME@ADAPTER")
+    command.add_argument("--mentor", metavar="NAME", help="a better model, whose answers are taken as well")
+    command.add_argument("--own", type=int, default=0, metavar="N", help="questions of our own")
+    command.add_argument("--wtq", type=int, default=0, metavar="N", help="questions of WikiTableQuestions")
+    command.add_argument("--temperatures", type=_numbers, default=(0.0, 0.7), metavar="T,T,…")
+    command.add_argument("--recovery", type=float, default=0.2, metavar="SHARE", help="of all; default 0.2")
+    command.add_argument("--supplement", action="append", default=[], metavar="NAME=DIR")
+    command.add_argument("--fetch", type=int, default=0, metavar="ROWS", help="get supplements from the Hub")
+    command.add_argument("--seed", type=int, default=0, metavar="S")
+    command.add_argument("--slots", type=int, default=0, metavar="N", help="episodes at once")
+
+
+def run_data(options: argparse.Namespace) -> None:
+    """Builds the set in options.out.
+
+    Raises:
+        ModelError, ProblemError, RunError, SandboxError: as `gather` and `rollouts.roll`.
+    """
+    if not 0 <= options.recovery < 1:
+        raise ValueError(f"--recovery is a share below 1, not {options.recovery}.")
+    started, dropped = time.perf_counter(), Counter()
+    supplements = [_supplement(text) for text in options.supplement]
+    counts = {"own": options.own, "wtq": options.wtq, "seed": options.seed}
+    asked = gather(options.data, options.out / "tables", **counts, dropped=dropped)
+    voices = [_load(name, options.slots) for name in (options.student, options.mentor) if name]
+    student, _ = voices[0]
+    try:
+        candidates, mended = successes(_rolled(asked, voices, options), dropped)
+        with Pool(os.cpu_count() or 1) as pool:
+            builder = Builder(student, pool, options.seed, dropped)
+            made = builder.clean(candidates)
+            print(f"{len(made)} verified samples from {len(candidates)} questions.", file=sys.stderr)
+            # A share of all of them, the shapes not counted.
+            recoveries = round(len(made) * options.recovery / (1 - options.recovery))
+            recovered = builder.recoveries(made, mended, recoveries)
+            made += [*recovered, *builder.shaped(made, round(SHAPE_SHARE * len(made)))]
+            for name, folder in supplements:
+                if options.fetch:
+                    sources.fetch(name, folder, options.fetch)
+                found = sources.drafts(name, folder, options.out / "tables")
+                made += builder.supplements(found, name)
+        about = _about(options, [model for model, _ in voices], asked, started)
+        save(options.out, split(made, VALIDATION_SHARE, options.seed), dropped, about, student)
+    finally:
+        for model, _ in voices:
+            model.close()
+
+
+def save(
+    out: Path,
+    by_split: dict[str, list[Made]],
+    dropped: Dropped,
+    about: dict[str, object],
+    student: Model,
+) -> None:
+    """Writes the set, the questions of its validation samples, and its card."""
+    for name, of_split in by_split.items():
+        samples.write(out, name, [one.sample for one in of_split])
+    asked = [one.draft.problem for one in by_split["validation"] if one.draft.source in (*TRAIN, "own")]
+    problems.save(
+        list({problem.id: problem for problem in asked}.values()), out / "validation_problems.jsonl"
+    )
+    of_split = {name: [one.sample for one in made] for name, made in by_split.items()}
+    (out / "README.md").write_text(datacard.card(of_split, dropped, about, student.count_tokens), "utf-8")
+    print(f"{sum(map(len, of_split.values()))} samples are in {out}; README.md there says which.")
+
+
+def _rolled(
+    asked: dict[str, list[Asked]], voices: Sequence[tuple[Model, Settings]], options: argparse.Namespace
+) -> Iterator[tuple[str, str, Rollout]]:
+    for (model, settings), (source, of_source) in itertools.product(voices, asked.items()):
+        families = {one.problem.id: one.family for one in of_source}
+        for rollout in rollouts.roll(
+            [one.problem for one in of_source],
+            model,
+            options.temperatures,
+            options.seed,
+            options.out / "rollouts" / source,
+            slots=settings.slots,
+            batched=settings.batched,
+        ):
+            yield source, families[rollout.problem.id], rollout
+
+
+def _load(name: str, slots: int) -> tuple[Model, Settings]:
+    """The model that a NAME or NAME@ADAPTER means, and how it is driven.
+
+    An embedded model is without an adapter where none is named, so that a set does not depend on what is
+    shipped. A GPU computes its own weights, de-quantised, in batches.
+    """
+    name, _, adapter = name.partition("@")
+    models.check_name(name)
+    if isinstance(registry.MODELS.get(name), Embedded):
+        adapter = adapter or "none"
+        if suite.gpus() and adapter == "none":
+            from training import student
+
+            settings = Settings(slots=slots or bench.BATCH, batched=True)
+            return student.running(student.load(name)), settings
+    settings = bench.suited(Settings(slots=slots), name)
+    return models.load(name, adapter=adapter or None, slots=settings.slots), settings
+
+
+def _about(
+    options: argparse.Namespace, voices: Sequence[Model], asked: dict[str, list[Asked]], started: float
+) -> dict[str, object]:
+    environment = records.environment()
+    return {
+        "command": f"`{environment['command']}`",
+        "questions asked": ", ".join(f"{len(of_it)} {source}" for source, of_it in asked.items()),
+        "models": ", ".join(f"{model.name} ({model.digest[:16]})" for model in voices),
+        "temperatures": ", ".join(map(str, options.temperatures)),
+        "share of recoveries": options.recovery,
+        "seed": options.seed,
+        "SHA-256 of the prompts": records.prompt_digest(),
+        "SHA-256 of the agent": records.agent_digest(),
+        "hardware": environment["hardware"],
+        "date": environment["date"],
+        "seconds": round(time.perf_counter() - started),
+    }
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+def _supplement(text: str) -> tuple[str, Path]:
+    name, _, folder = text.partition("=")
+    if name not in sources.SOURCES or not folder:
+        raise ValueError(f"--supplement {text}: write NAME=DIR, NAME one of {', '.join(sources.SOURCES)}.")
+    return name, Path(folder)

@@ -1,0 +1,146 @@
+"""Which questions an SFT set is made from: train splits and questions of our own, no benchmark's table.
+
+asked = gather(Path("data"), Path("work"), own=4000, wtq=4000, seed=0, dropped=Counter())
+asked["wtq"][0].problem
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import InputError
+from training import leaks, questions, records, suite
+from training.problems import Problem, ProblemError
+from training.suite import Part
+
+TRAIN = {
+    "databench": (
+        Part(
+            "DataBench lite", "databench/train_lite.jsonl", "databench-lite-train", "databench", on_hub=True
+        ),
+        Part("DataBench", "databench/train_full.jsonl", "databench-full-train", "databench", on_hub=True),
+    ),
+    "wtq": (Part("WikiTableQuestions", "wtq/train.jsonl", "wtq-train", "wtq"),),
+}
+TABLES = (".csv", ".parquet")
+# The gold of questions about what a table does not hold; `training.questions` asks some.
+NOT_ANSWERABLE = "not answerable from this data"
+MOST_PER_TABLE = 8  # of WikiTableQuestions
+
+# How many candidates of a source were left out, by source and reason.
+Dropped = Counter[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question to be rolled out, and what kind it is within its source."""
+
+    problem: Problem
+    family: str
+
+
+def gather(
+    data: Path, work: Path, *, own: int, wtq: int, seed: int, dropped: Dropped
+) -> dict[str, list[Asked]]:
+    """The questions by source; those on benchmarks' tables are dropped.
+
+    Args:
+        work: Where tables that our own questions derive from others are written.
+        own, wtq: How many of our own questions and of WikiTableQuestions, at most.
+        dropped: Counts what was left out, by source and reason.
+
+    Raises:
+        ProblemError: a source is not in the data folder.
+    """
+    if not data.is_dir():
+        raise ProblemError(f"{data} is not a folder: give the one that holds databench, wtq and samples.")
+    asked = {"databench": _published("databench", data, dropped)}
+    if wtq:
+        usable = _published("wtq", data, dropped)
+        asked["wtq"] = balanced(usable, wtq, seed, lambda one: one.problem.answer_type, MOST_PER_TABLE)
+    if own:
+        usable = _own(data / "samples", work, own, seed, dropped)
+        asked["own"] = balanced(usable, own, seed, lambda one: one.family)
+    return asked
+
+
+def _published(source: str, data: Path, dropped: Dropped) -> list[Asked]:
+    found = [problem for part in TRAIN[source] for problem in suite.find(part, data)]
+    return [Asked(problem, "published") for problem in found if may_be_used(problem, source, dropped)]
+
+
+def _own(folder: Path, work: Path, count: int, seed: int, dropped: Dropped) -> list[Asked]:
+    """Our own questions; they are kept in `work`, since making them takes minutes."""
+    path = work / f"own-{count}-seed{seed}.json"
+    if not path.exists():
+        _make_own(folder, path, count, seed)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    dropped.update({("own", reason): number for reason, number in kept["dropped"].items()})
+    made = [Asked(Problem.from_json(one, work), one["family"]) for one in kept["questions"]]
+    answerable = [one for one in made if one.problem.answer != NOT_ANSWERABLE]
+    dropped["own", "an answer that an episode cannot give evidence for"] += len(made) - len(answerable)
+    return [one for one in answerable if may_be_used(one.problem, "own", dropped)]
+
+
+def _make_own(folder: Path, path: Path, count: int, seed: int) -> None:
+    tables = sorted(table for table in folder.rglob("*") if table.suffix in TABLES)
+    if not tables:
+        raise ProblemError(f"{folder} holds no CSV or parquet tables: put some there, or give --own 0.")
+    dropped: Counter[str] = Counter()
+    # Some tables give fewer than they should.
+    made = questions.generate(tables, seed, -(-2 * count // len(tables)), path.parent, dropped)
+    lines = [one.problem.to_json(path.parent) | {"family": one.family} for one in made]
+    records.write_json(path, {"dropped": dropped, "questions": lines})
+
+
+def balanced(
+    asked: Sequence[Asked],
+    count: int,
+    seed: int,
+    key: Callable[[Asked], str],
+    per_table: int | None = None,
+) -> list[Asked]:
+    """So many of the questions, drawn from each key's in turn, so that rare keys are lifted.
+
+    Args:
+        per_table: At most so many about the same tables.
+    """
+    shuffled = random.Random(seed).sample(list(asked), len(asked))
+    by_key, of_table = defaultdict(list), Counter()
+    for one in shuffled:
+        by_key[key(one)].append(one)
+    taken = []
+    for one in in_turn(by_key.values()):
+        if len(taken) == count:
+            break
+        if per_table is None or of_table[one.problem.tables] < per_table:
+            of_table[one.problem.tables] += 1
+            taken.append(one)
+    return taken
+
+
+def in_turn(lists: Iterable[Sequence]) -> Iterator:
+    """One of each list, then the next of each, to the end of the longest."""
+    nothing = object()
+    for row in itertools.zip_longest(*lists, fillvalue=nothing):
+        yield from (one for one in row if one is not nothing)
+
+
+def may_be_used(problem: Problem, source: str, dropped: Dropped) -> bool:
+    """Whether its tables can be read and are no benchmark's; counts it where they are not."""
+    try:
+        for table in problem.tables:
+            leaks.allowed(table)
+    except leaks.LeakError:
+        dropped[source, "a benchmark's table"] += 1
+        return False
+    except InputError:
+        dropped[source, "table not readable"] += 1
+        return False
+    return True
