@@ -107,11 +107,13 @@ class Builder:
             if code in seen or len(kept) == MOST_PER_QUESTION:
                 continue
             seen.add(code)
-            for draft, sample, reason in map(self._play, drafts):
-                self._count(draft, reason)
+            for draft in drafts:
+                sample, reason = rollouts.play(draft, self._stage)
                 if sample:
                     kept.append(Made(draft, sample))
                     break
+            else:
+                self._count(draft, reason)  # of the last way, which changed least
         return kept
 
     def _cost(self, drafts: list[Draft]) -> tuple[int, int]:
@@ -162,13 +164,10 @@ def successes(rolled: Iterable[tuple[str, str, Rollout]], dropped: Dropped) -> t
         asked[key] += 1
         if rollout.problem.answer_type == "boolean":
             tossed.add(key)
-        drafts = shapes.cleaned(rollout, source, family) if rollout.prediction.verified else []
-        if not rollout.prediction.official:
-            dropped[source, "rollout wrong"] += 1
-        elif not drafts:
-            dropped[source, "rollout not verified, or without a Summary that is backed"] += 1
+        if reason := shapes.not_worth(rollout) if rollout.prediction.official else "rollout wrong":
+            dropped[source, reason] += 1
         else:
-            found[key].append((drafts, shapes.stumbled(rollout)))
+            found[key].append((shapes.cleaned(rollout, source, family), shapes.stumbled(rollout)))
     for key in [key for key in found if key in tossed and 2 * len(found[key]) <= asked[key]]:
         dropped[key[0], "a yes or no that most rollouts miss"] += len(found.pop(key))
     mended = [draft for of_question in found.values() for _, draft in of_question if draft]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOSSES = {"loss": "loss", "eval_loss": "validation loss"}
+LOSSES = {"loss": "training loss", "eval_loss": "validation loss"}
 SHARES = {"eval_accuracy": "accuracy", "eval_exec_ok": "a step ran without error"}
 
 

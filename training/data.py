@@ -5,7 +5,7 @@
 Models answer questions whose answers are known: DataBench train, WikiTableQuestions train, and questions of
 our own over clean tables. What was verified is cleaned and played anew; recoveries from real faults, answers
 in form, charts and looks are made from it, and supplements go through the same door (`rollouts.play`). The
-same command goes on where it was stopped: rollouts are kept in OUT/rollouts.
+same command goes on where it was stopped: rollouts are kept in OUT/rollouts, and questions in OUT/tables.
 
 DATA holds databench/, wtq/ and samples/ (any CSV and parquet tables below it); a DataBench that is not there
 comes from the Hub. OUT gets train.jsonl, validation.jsonl, the questions of the validation samples as
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -157,8 +158,9 @@ def _about(
     options: argparse.Namespace, voices: Sequence[Model], asked: dict[str, list[Asked]], started: float
 ) -> dict[str, object]:
     environment = records.environment()
+    command = re.sub(r"=/\S*/", "=", environment["command"])  # of a supplement's folder, too, only the name
     return {
-        "command": f"`{environment['command']}`",
+        "command": f"`{command}`",
         "questions asked": ", ".join(f"{len(of_it)} {source}" for source, of_it in asked.items()),
         "models": ", ".join(f"{model.name} ({model.digest[:16]})" for model in voices),
         "temperatures": ", ".join(map(str, options.temperatures)),

@@ -78,7 +78,7 @@ def _tokens(sample: Sample, count_tokens: Callable[[str], int]) -> int:
 def _spread(what: str, numbers: Sequence[int]) -> str:
     if len(numbers) < 2:
         return f"- {what}: {sum(numbers):,}"
-    cuts = quantiles(numbers, n=20)
+    cuts = quantiles(numbers, n=20, method="inclusive")
     return (
         f"- {what}: median {cuts[9]:,.0f}, 95 % below {cuts[18]:,.0f}, at most {max(numbers):,}; "
         f"{sum(numbers):,} in all"

@@ -31,6 +31,7 @@ TRAIN = {
 TABLES = (".csv", ".parquet")
 # The gold of questions about what a table does not hold; `training.questions` asks some.
 NOT_ANSWERABLE = "not answerable from this data"
+DIGESTS = "digests.json"
 MOST_PER_TABLE = 8  # of WikiTableQuestions
 
 # How many candidates of a source were left out, by source and reason.
@@ -51,7 +52,8 @@ def gather(
     """The questions by source; those on benchmarks' tables are dropped.
 
     Args:
-        work: Where tables that our own questions derive from others are written.
+        work: Where tables that our own questions derive from others are written, and what takes time to
+            find out is kept.
         own, wtq: How many of our own questions and of WikiTableQuestions, at most.
         dropped: Counts what was left out, by source and reason.
 
@@ -60,6 +62,7 @@ def gather(
     """
     if not data.is_dir():
         raise ProblemError(f"{data} is not a folder: give the one that holds databench, wtq and samples.")
+    leaks.recall(work / DIGESTS)
     asked = {"databench": _published("databench", data, dropped)}
     if wtq:
         usable = _published("wtq", data, dropped)
@@ -67,6 +70,7 @@ def gather(
     if own:
         usable = _own(data / "samples", work, own, seed, dropped)
         asked["own"] = balanced(usable, own, seed, lambda one: one.family)
+    leaks.remember(work / DIGESTS)
     return asked
 
 

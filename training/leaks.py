@@ -121,13 +121,35 @@ def _listed() -> dict[str, str]:
     return {digest: benchmark for benchmark, of_it in listed.items() for digest in of_it}
 
 
+# By a file's bytes and suffix.
+_known: dict[str, list[list[str]]] = {}
+
+
 @functools.cache
 def _digests(path: Path) -> tuple[tuple[str, str], ...]:
     """Of each table in the file, the digest of the whole and of its first rows."""
-    from sandbox import tables
+    try:
+        with path.open("rb") as file:
+            content = f"{hashlib.file_digest(file, 'sha256').hexdigest()}{path.suffix}"
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read: {error.strerror}.") from error
+    if content not in _known:
+        from sandbox import tables
 
-    frames = [table.frame for table in tables.read_all([path], Limits())]
-    return tuple((table_digest(frame), table_digest(frame.head(FIRST_ROWS))) for frame in frames)
+        frames = [table.frame for table in tables.read_all([path], Limits())]
+        _known[content] = [[table_digest(frame), table_digest(frame.head(FIRST_ROWS))] for frame in frames]
+    return tuple((whole, first) for whole, first in _known[content])
+
+
+def recall(path: Path) -> None:
+    """Takes over the digests that `remember` kept, if it did: to work out thousands takes a minute."""
+    if path.exists():
+        _known.update(json.loads(path.read_text(encoding="utf-8")))
+
+
+def remember(path: Path) -> None:
+    """Keeps the digests that are known by now."""
+    records.write_json(path, _known)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:

@@ -34,8 +34,10 @@ from training.records import Journal, Prediction
 from training.samples import Sample
 from training.verify import verify
 
-# What is longer, or needs more steps, is not worth learning, and a batch waits for its longest reply.
-LONGEST_REPLY, MOST_STEPS = 192, 2
+# What is longer, or needs more steps, is not worth learning, and a batch waits for its longest reply. A fault
+# is mended by the second step; at the last one a model is told so, and its answer is no longer of the kind
+# that is to be learned.
+LONGEST_REPLY, MOST_STEPS = 192, 3
 _NOTHING = re.compile(r"\s*(?:\[\]|\(\)|\{\}|nan|<NA>|NaT|None|Series\(\[\].*|Empty DataFrame.*)?\s*", re.S)
 
 # Texts that are counted again and again: the opening of every episode, the card of a table's questions.

@@ -17,17 +17,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from agent import Trajectory, answers, prompts
+from training import worth
 from training.problems import Problem
 from training.rollouts import Draft, Rollout, answer_reply, code_reply
 from training.samples import Sample, came_to_nothing
 
-_PREIMPORTED = re.compile(
-    r"import (?:pandas as pd|numpy as np|matplotlib\.pyplot as plt|datetime|math|re)\s*(?:#.*)?$"
+# Lines without effect: imports of what is there, and what a chart does not need to be drawn.
+_NOT_NEEDED = re.compile(
+    r"(?:import (?:pandas as pd|numpy as np|matplotlib\.pyplot as plt|datetime|math|re)"
+    r"|plt\.(?:show|figure|tight_layout)\(.*\))\s*(?:#.*)?$"
 )
+_ASKS_FOR_CHART = re.compile(r"\b(?:chart|graph|plot|draw|visuali[sz]e|histogram)", re.I)
 _FENCED = re.compile(r"```python\n(.*)\n```", re.S)
 _COUNTS = {"value_counts", "size", "count", "nunique"}
 _GROUPED = {"mean", "sum", "max", "min", "median", *_COUNTS}
 _MOST_BARS = 20
+_SERIES_METHODS = {
+    "head", "tail", "nlargest", "nsmallest", "sort_values", "value_counts", "drop_duplicates", "unique",
+}  # fmt: skip
+LISTED = "list printed as a list"
 # As an observation ends that has a chart.
 CHART_DRAWN = " drawn)"
 _CHART = (
@@ -45,45 +53,86 @@ _CHART = (
 def cleaned(rollout: Rollout, source: str, family: str) -> list[Draft]:
     """Drafts of the same success, the shortest first: the last code alone, or all code that was of use.
 
-    [] where there is none: no code of use, no Summary, or one with numbers that stand nowhere. A draft whose
-    answer had to be brought into its type's form is of the source "shape".
+    [] where it is not worth learning (see `not_worth`). A draft whose answer had to be brought into its
+    type's form, or whose list is now printed as one, is of the source "shape".
     """
     problem, trajectory, _ = rollout
-    steps = [tidy(turn.code) for turn in trajectory.turns if turn.step and not came_to_nothing(turn)]
-    answer = in_form(trajectory.answer, problem.answer_type)
-    if not steps or not answer or not _is_backed(trajectory):
+    if not_worth(rollout):
         return []
+    steps, answer = _useful(trajectory), in_form(trajectory.answer, problem.answer_type)
     if answer != trajectory.answer:
         source, family = "shape", f"{problem.answer_type} in its form"
     last = answer_reply(answer, trajectory.summary)
     ways = [steps[-1:], steps] if len(steps) > 1 else [steps]
-    return [
+    drafts = [
         Draft(problem, (*map(code_reply, way), last), source, family, trajectory.run["model"]) for way in ways
     ]
+    codes = _listed(steps[-1]) if problem.answer_type.startswith("list") else []
+    listed = [
+        replace(drafts[0], replies=(code_reply(code), last), source="shape", family=LISTED) for code in codes
+    ]
+    return listed + drafts
+
+
+def _listed(code: str) -> list[str]:
+    """The code, if it prints a Series or an array, printing it as a list: its values, or its labels."""
+    *_, last = ast.parse(code).body
+    match last:
+        case ast.Expr(ast.Call(ast.Name("print"), [shown], [])) if _is_column(shown):
+            text, before = ast.get_source_segment(code, shown), code.split("\n")[: last.lineno - 1]
+            return ["\n".join([*before, f"print({text}{how}.tolist())"]) for how in ("", ".index")]
+    return []
+
+
+def _is_column(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(ast.Attribute(attr=method)):
+            return method in _SERIES_METHODS
+        case ast.Subscript(slice=ast.Constant(str())):
+            return True
+    return False
 
 
 def stumbled(rollout: Rollout) -> Draft | None:
     """The draft of a first step that failed and a second one that mended it; None for another course."""
     problem, trajectory, _ = rollout
-    answer = in_form(trajectory.answer, problem.answer_type)
     failed = [turn.execution is not None and turn.execution.error is not None for turn in trajectory.turns]
-    if failed != [True, False, False] or not answer or not _is_backed(trajectory):
+    if failed != [True, False, False] or not_worth(rollout):
         return None
     codes = [code_reply(tidy(turn.code)) for turn in trajectory.turns[:2]]
-    last = answer_reply(answer, trajectory.summary)
+    last = answer_reply(in_form(trajectory.answer, problem.answer_type), trajectory.summary)
     return Draft(problem, (*codes, last), "recovery", "its own", trajectory.run["model"], wrong=1)
 
 
+def not_worth(rollout: Rollout) -> str:
+    """Why a right rollout is not worth learning, as half a sentence; "" if it is."""
+    problem, trajectory, prediction = rollout
+    if not prediction.verified:
+        return "rollout not verified"
+    steps, answer = _useful(trajectory), in_form(trajectory.answer, problem.answer_type)
+    if not steps or not answer:
+        return "no code that is of use, or no answer of the type"
+    if not _is_backed(trajectory):
+        return "Summary missing, or with numbers that stand nowhere"
+    return worth.objection(
+        problem.question, answer, problem.answer_type, "\n".join(steps), trajectory.summary
+    )
+
+
+def _useful(trajectory: Trajectory) -> list[str]:
+    return [tidy(turn.code) for turn in trajectory.turns if turn.step and not came_to_nothing(turn)]
+
+
 def tidy(code: str) -> str:
-    """The code without comments of a line's own, blank lines and imports of what is there anyway."""
+    """The code without comments of a line's own, blank lines and lines without effect."""
     kept = [
         line
         for line in code.split("\n")
-        if line.strip() and not line.lstrip().startswith("#") and not _PREIMPORTED.match(line)
+        if line.strip() and not line.lstrip().startswith("#") and not _NOT_NEEDED.match(line)
     ]
     shorter = "\n".join(kept)
-    without_imports = "\n".join(line for line in code.split("\n") if not _PREIMPORTED.match(line))
-    same = canonical(shorter) == canonical(without_imports)  # else a line was part of a text
+    needed = "\n".join(line for line in code.split("\n") if not _NOT_NEEDED.match(line))
+    same = canonical(shorter) == canonical(needed)  # else a line was part of a text
     return shorter if same and shorter else code
 
 
@@ -125,8 +174,13 @@ def _is_backed(trajectory: Trajectory) -> bool:
 
 
 def charted(draft: Draft, chance: random.Random) -> Draft | None:
-    """The question with a chart asked for, and code that draws what it counts; None if it counts nothing."""
-    code = _with_chart(code_of(draft)) if len(draft.replies) == 2 else ""
+    """The question with a chart asked for, and code that draws what it counts.
+
+    None if it counts nothing, or draws already.
+    """
+    if len(draft.replies) != 2 or "plt." in code_of(draft) or _ASKS_FOR_CHART.search(draft.problem.question):
+        return None
+    code = _with_chart(code_of(draft))
     if not code:
         return None
     question = f"{draft.problem.question.rstrip()} {chance.choice(_CHART)}"

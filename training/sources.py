@@ -125,7 +125,7 @@ def _jupyter_agent(row: dict, files: Path, work: Path) -> Found:
     given = [call["arguments"]["answer"] for call in calls if call["arguments"].get("answer")]
     if not code or not given:
         return "without code or without an answer"
-    steps = [_without_paths(cell) for cell in code]
+    steps = [step for cell in code if (step := _on_loaded_table(_without_paths(cell), tables))]
     problem = _problem("jupyter-agent", row["question"], tables, row["answer"])
     steps = steps if len(steps) <= MOST_STEPS else ["\n".join(steps)]
     return _draft(problem, steps, _sentence(given[-1]), "jupyter-agent", "notebook")
@@ -188,8 +188,10 @@ def _dashboard(row: dict, files: Path, work: Path) -> Found:
     lines = list(csv.reader(io.StringIO(row["input"].strip())))
     if len(lines) < 2:
         return "no table in it"
-    problem = _problem("dashboards", row["instruction"], [_written(lines, work)], answer.answer)
-    found = _draft(problem, [_without_paths(code)], answer.summary, "dashboards", "chart")
+    table = _written(lines, work)
+    problem = _problem("dashboards", row["instruction"], [table], answer.answer)
+    steps = [_on_loaded_table(_without_paths(code), [table])]
+    found = _draft(problem, steps, answer.summary, "dashboards", "chart")
     return found if isinstance(found, str) else replace(found, shows=CHART_DRAWN)
 
 
@@ -236,6 +238,16 @@ def _sentence(text: str) -> str:
 def _without_paths(code: str) -> str:
     """Data files by their names alone: they lie in the session's own folder."""
     return _PATH.sub(lambda match: repr(match[2]), code)
+
+
+def _on_loaded_table(code: str, tables: list[Path]) -> str:
+    """The code on the one table as the session has it, instead of reading it once more."""
+    if len(tables) != 1:
+        return code
+    name = re.escape(tables[0].name)
+    reading = rf"^(\w+) *= *pd\.read_\w+\(['\"]{name}['\"].*\)[ \t]*$\n?"
+    found = re.sub(reading, lambda match: "" if match[1] == "df" else f"{match[1]} = df\n", code, flags=re.M)
+    return "" if re.fullmatch(r"(?:\s*import .*)*\s*", found) else found
 
 
 def _literal_table(code: str) -> tuple[list[list], str]:

@@ -38,7 +38,7 @@ TABLES = 6
 def replies():
     """Of a model that knows the answers, but gets every second ANY wrong, and stumbles at HEAVIEST."""
     known = {
-        question.format(number): [code_reply(code), answer_reply(gold, "So it is.")]
+        question.format(number): [code_reply(code), answer_reply(gold, f"For this table it is {gold}.")]
         for number in range(1, TABLES + 1)
         for question, (code, gold, _) in CODE.items()
     }
@@ -46,7 +46,10 @@ def replies():
         stumble = code_reply(CODE[HEAVIEST][0].replace("Weight (kg)", "Weight"))
         known[HEAVIEST.format(number)].insert(0, stumble)
         if number % 2:
-            known[ANY.format(number)] = [code_reply("print(len(df) > 1)"), answer_reply("True", "One is.")]
+            known[ANY.format(number)] = [
+                code_reply("print(len(df) > 1)"),
+                answer_reply("True", "One cat is heavier."),
+            ]
     return known
 
 
@@ -207,13 +210,16 @@ def test_a_supplement_goes_through_the_same_door(build):
     card = (where / "README.md").read_text()
     assert "| dashboards | answer not accepted | 1 |" in card
     assert "| dashboards | not in the published format | 1 |" in card
+    assert str(build.path) not in card
 
 
 def test_a_yes_or_no_that_most_rollouts_miss_is_left_out_as_luck(play, problem):
     lucky, unlucky = "print((df['Weight (kg)'] > 20).any())", "print((df['Weight (kg)'] > 40).any())"
 
     def rolled(code, answer, gold="True", question="Is a pet heavier than 20 kg?", kind="boolean"):
-        record = replace(play(question, code, answer_reply(answer, "So it is.")), run={"model": "m"})
+        record = replace(
+            play(question, code, answer_reply(answer, f"For these pets it is {answer}.")), run={"model": "m"}
+        )
         right = SimpleNamespace(official=answer == gold, verified=True)
         return "own", "f", Rollout(problem(question, gold, kind), record, right)
 

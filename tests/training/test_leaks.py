@@ -118,3 +118,23 @@ def test_benchmarks_that_are_not_there_keep_their_place_in_the_list(tmp_path):
     held = leaks.add_benchmarks(tmp_path, path)
     assert held == json.loads(path.read_text()) and held["gone"] == ["0a"]
     assert held["wtq"] == list(leaks.digests(tmp_path / "wtq" / "t.csv"))
+
+
+def test_digests_that_were_kept_are_not_worked_out_again_unless_the_file_has_changed(tmp_path, monkeypatch):
+    path, kept = tmp_path / "t.csv", tmp_path / "kept.json"
+    monkeypatch.setattr(leaks, "_known", {})
+    frame().to_csv(path, index=False)
+    before = leaks.digests(path)
+    leaks.remember(kept)
+
+    def again():
+        monkeypatch.setattr(leaks, "_known", {})
+        leaks._digests.cache_clear()
+        leaks.recall(kept)
+        return leaks.digests(path)
+
+    frame(31).to_csv(path, index=False)
+    assert again() == leaks.digests(path) != before
+    frame().to_csv(path, index=False)
+    monkeypatch.setattr(leaks, "table_digest", lambda table: pytest.fail("worked out again"))
+    assert again() == before

@@ -324,6 +324,26 @@ def test_fractions_prices_and_what_falls_below_zero_are_not_added_up(tmp_path):
     assert [name for name in view.roles.measures if is_additive(view, name)] == ["tons"]
 
 
+def test_numbers_below_zero_are_ranked_from_highest_to_lowest_only(tmp_path):
+    rows = "".join(f"Item{n}x,{n * 7 % 12 - 4}\n" for n in range(12))
+    view = table(tmp_path, f"item,balance\n{rows}")
+    assert {draft.slots["extreme"] for _, draft in drawn(view, "row extreme", 200)} == {"highest", "lowest"}
+    assert never_asks(view, "spread")
+
+
+def test_a_header_that_is_repeated_or_hardly_one_is_not_asked_about(tmp_path):
+    rows = "".join(f"{kind},{n},{n * n}\n" for n, kind in enumerate(["tea", "rice", "salt", "oats"] * 3))
+    assert table(tmp_path, f"kind,a,b\n{rows}").roles.groups == ("kind",)
+    assert table(tmp_path, f"kind,a,b\n{rows}Kind,1,2\nKind,3,4\n").roles.groups == ()
+    assert table(tmp_path, f"kind,2019,2020\n{rows}") is None
+
+
+def test_columns_of_one_name_are_not_asked_about(tmp_path):
+    rows = "".join(f"{n * n},{n * 3 % 11},{n * 7 % 12}\n" for n in range(12))
+    assert table(tmp_path, f"men,women,men\n{rows}").roles.measures == ("women",)
+    assert table(tmp_path, f"men,women,Form 1.2\n{rows}").roles.measures == ("men", "women", "Form 1.2")
+
+
 def test_a_column_goes_by_its_last_word_only_where_no_other_has_it():
     columns = ["median_household_income", "total votes", "votes_2019", "home state", "statement", "age"]
     assert wording.headed("median_household_income", columns) == "income"

@@ -97,15 +97,49 @@ def test_answers_take_the_form_that_is_asked_for(answer, kind, form):
 def test_an_answer_that_was_brought_into_form_is_a_shape_sample_and_verified_again(rollout, stage):
     names = "print(', '.join(df.nlargest(2, 'Weight (kg)')['Name']))"
     asked = {"question": "Which are the 2 heaviest pets?", "gold": "['Rex', 'Bo']", "kind": "list[category]"}
-    rolled = rollout(names, "Answer: Rex, Bo\nSummary: Rex and Bo are.", **asked)
+    rolled = rollout(names, "Answer: Rex, Bo\nSummary: Rex and Bo are the heaviest.", **asked)
     (draft,) = shapes.cleaned(rolled, "wtq", "plain")
     sample = made(draft, stage)
     assert sample.source == "shape" and sample.messages[-1]["content"].startswith("Answer: ['Rex', 'Bo']\n")
 
 
+@pytest.mark.parametrize(
+    ("code", "listed", "asked"),
+    [
+        (
+            "print(df['City'].value_counts().head(2))",
+            "print(df['City'].value_counts().head(2).index.tolist())",
+            {"question": "Which are the 2 cities with most pets?", "gold": "['Oslo', 'Bergen']"},
+        ),
+        (
+            "big = df.nlargest(2, 'Weight (kg)')\nprint(big['City'].drop_duplicates())",
+            "big = df.nlargest(2, 'Weight (kg)')\nprint(big['City'].drop_duplicates().tolist())",
+            {"question": "In which cities do the 2 heaviest pets live?", "gold": "['Oslo']"},
+        ),
+        (
+            "print(df.nsmallest(2, 'Weight (kg)')['City'])",
+            "print(df.nsmallest(2, 'Weight (kg)')['City'].tolist())",
+            {"question": "What are the cities of the 2 lightest pets?", "gold": "['Bergen', 'Oslo']"},
+        ),
+    ],
+)
+def test_a_list_is_printed_as_a_list_where_that_shows_the_same_values(rollout, stage, code, listed, asked):
+    answer = f"Answer: {asked['gold']}\nSummary: Of these cities: Oslo and Bergen."
+    drafts = shapes.cleaned(rollout(code, answer, kind="list[category]", **asked), "wtq", "plain")
+    first = next(sample for draft in drafts if (sample := play(draft, stage)[0]))
+    assert (first.source, first.family) == ("shape", shapes.LISTED)
+    assert first.messages[first.trained[0]]["content"] == code_reply(listed)
+    assert drafts[-1].replies[0] == code_reply(code)
+
+
 @pytest.mark.parametrize("code", ["x = '''\n# no comment\n'''\nprint(x)", "print('''\n\na''')", "print("])
 def test_lines_that_belong_to_a_text_are_not_taken_out(code):
     assert shapes.tidy(code) == code
+
+
+def test_lines_without_effect_are_taken_out():
+    code = "import pandas as pd\nplt.figure(figsize=(8, 4))\nc.plot(kind='bar')\nplt.show()\nprint(c.max())"
+    assert shapes.tidy(code) == "c.plot(kind='bar')\nprint(c.max())"
 
 
 # Charts
@@ -143,6 +177,17 @@ def test_what_is_counted_is_drawn_when_a_chart_is_asked_for(pets_csv, stage, cod
 @pytest.mark.parametrize("code", [REX, "print(df['Weight (kg)'].mean())", "print("])
 def test_code_that_counts_nothing_gets_no_chart(pets_csv, code):
     assert shapes.charted(drafted(pets_csv, WHO, "Rex", "category", code), random.Random(0)) is None
+
+
+def test_what_is_drawn_already_is_not_drawn_twice(pets_csv):
+    code = "counts = df['City'].value_counts()\nprint(counts.idxmax())"
+    for question, drawn in (
+        ("Plot the pets by city. Which has the most?", code),
+        ("Which city has the most pets?", f"{code}\nplt.title('Pets')"),
+    ):
+        assert (
+            shapes.charted(drafted(pets_csv, question, "Oslo", "category", drawn), random.Random(0)) is None
+        )
 
 
 # A look first

@@ -33,6 +33,7 @@ from training.questions.views import View, literal
     "What is the number of {rows} {where}?",
     "I need the number of {rows} {where}.",
     "how many {rows} {where}",
+    "{rows} {where} - how many do we have?",
     "Tell me how many {rows} there are {where}.",
     "{where}: how many {rows} is that?",
 )
@@ -61,7 +62,7 @@ def count_compared(view: View, rng: Random) -> Draft:
     "Count the {rows} {where} and {other}.",
     "What is the number of {rows} {where} and {other}?",
     "how many {rows} {where} and also {other}",
-    "I want to know how many {rows} there are both {where} and {other}.",
+    "I want to know how many {rows} there are {where} and {other}.",
     "Considering only {rows} {where}, how many are there {other}?",
 )
 def count_both(view: View, rng: Random) -> Draft:
@@ -198,6 +199,7 @@ def share_of_total(view: View, rng: Random) -> Draft:
 def spread(view: View, rng: Random) -> Draft:
     measure = pick(view.roles.measures, rng)
     cells, m = view.frame[measure], view.sql(measure)
+    need((cells.dropna() >= 0).all())  # or it is not clear what is the largest
     sql = f"select max({m}) - min({m}) from {view.source}"
     value = (cells.max() - cells.min()).item()
     return Draft(value, sql, {"measure": say(view, measure, rng)}, computed=True)
@@ -337,6 +339,7 @@ def count_in_years(view: View, rng: Random) -> Draft:
 def ratio_of_groups(view: View, rng: Random) -> Draft:
     group, measure = pick(view.roles.groups, rng), pick(view.roles.measures, rng)
     how = statistic(view, measure, rng)
+    need(how.computed and (view.frame[measure].dropna() >= 0).all())
     values, sql = by_group(view, group, measure, how)
     less, more = sorted(rng.sample(list(values.index), 2), key=values.get)
     need(0 < values[less] < values[more] < 1000 * values[less])

@@ -125,7 +125,7 @@ def values_by_group(view: View, rng: Random) -> Draft:
 def firsts_by_group(view: View, rng: Random) -> Draft:
     key, measure = pick(view.roles.keys, rng), pick(view.roles.measures, rng)
     group = pick([name for name in view.roles.groups if view.frame[name].nunique() <= 6], rng)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     groups = view.frame.groupby(group)[measure]
     in_order(list(groups.groups))
     firsts = [ranked(values, descending=descending, first=1)[0] for _, values in groups]
@@ -169,6 +169,7 @@ def years_where(view: View, rng: Random) -> Draft:
     year, measure = pick(view.roles.years, rng), pick(view.roles.measures, rng)
     need(len(view.roles.years) == 1)
     how = statistic(view, measure, rng)
+    need(how.computed)
     values, sql = by_group(view, year, measure, how)
     ordered = sorted(values)
     need(len(ordered) > 3)

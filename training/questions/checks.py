@@ -143,7 +143,7 @@ def _beyond(view: View, measure: str, limit: float, is_above: bool) -> tuple[pd.
 @family(
     "Is there any {row} {where} and {other}?",
     "Are there {rows} {where} and {other}?",
-    "Does the table have any {row} both {where} and {other}?",
+    "Does the table have any {row} {where} and {other}?",
     "any {rows} {where} and {other}?",
     "Is there at least one {row} {where} and also {other}?",
     "Do {rows} exist {where} and {other}?",
@@ -175,7 +175,7 @@ def same_extreme(view: View, rng: Random) -> Draft:
     for _ in range(_TRIES):
         one = pick(view.roles.measures, rng)
         two = pick(view.roles.measures, rng, besides=[one])
-        (down, word, order), (down2, second, order2) = extreme(rng), extreme(rng)
+        (down, word, order), (down2, second, order2) = (extreme(rng, view.frame[m]) for m in (one, two))
         index = ranked(view.frame[one], descending=down, first=1)
         if (index == ranked(view.frame[two], descending=down2, first=1)) == truth:
             first, last = sql_top(view, key, one, order), sql_top(view, key, two, order2)
@@ -246,7 +246,7 @@ def share_beyond(view: View, rng: Random) -> Draft:
 )
 def extreme_has(view: View, rng: Random) -> Draft:
     group, measure, truth = pick(view.roles.groups, rng), pick(view.roles.measures, rng), coin(rng)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     (index,) = ranked(view.frame[measure], descending=descending, first=1)
     real = view.frame.loc[index, group]
     need(isinstance(real, str))
@@ -300,7 +300,6 @@ def any_missing(view: View, rng: Random) -> Draft:
     "Is every {column} unique?",
     "Do all {rows} differ in {column}?",
     "Does each {row} have a different {column}?",
-    "Is no {column} listed twice?",
     "True or false: all values of {column} are distinct.",
     "Check whether the {column} column is free of repeats.",
     "Are all {column} values different from each other?",

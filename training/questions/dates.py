@@ -104,7 +104,7 @@ def first_or_last_date(view: View, rng: Random) -> Draft:
 def date_of_extreme(view: View, rng: Random) -> Draft:
     date, measure = pick(view.roles.dates, rng), pick(view.roles.measures, rng)
     _days(view, date)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     (index,) = ranked(view.frame[measure], descending=descending, first=1)
     day = view.frame.loc[index, date]
     need(not pd.isna(day))

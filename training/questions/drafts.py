@@ -247,8 +247,9 @@ _NOT_ADDITIVE = (
     "year", "fraction", "norm", "stars", "odds", "error", "bias", "quotient", "std", "gini", "pressure",
     "open", "high", "low", "close", "approve", "favor", "oppose", "unsure", "support", "undecided", "bpm",
     "frequency", "concentration", "co2", "expectancy", "income", "health", "p25", "p75", "change",
-    "minutes_in", "magnitude", "lean", "serving", "terms", "gdp",
+    "minutes_in", "magnitude", "lean", "serving", "terms", "gdp", "growth", "proportion", "spi",
 )  # fmt: skip
+_BOUNDS = ("lo", "hi", "lower", "upper")
 
 
 def statistic(view: View, column: str, rng: Random, *, extremes: bool = True) -> Statistic:
@@ -260,7 +261,7 @@ def statistic(view: View, column: str, rng: Random, *, extremes: bool = True) ->
 def is_additive(view: View, column: str) -> bool:
     """Whether a total of the column makes sense, as far as its name and its values tell."""
     name, cells = column.casefold(), view.frame[column].dropna()
-    if any(word in name for word in _NOT_ADDITIVE) or (cells < 0).any():
+    if name in _BOUNDS or any(word in name for word in _NOT_ADDITIVE) or (cells < 0).any():
         return False
     return bool((cells % 1 == 0).all() or cells.max() > 1)  # others are fractions, whatever they are called
 
@@ -301,10 +302,12 @@ def low_and_high(values: pd.Series) -> tuple[str, str]:
     return values.index[values.index != high].item(), high
 
 
-def extreme(rng: Random) -> tuple[bool, str, str]:
-    """Highest or lowest: whether descending, the word, and SQL's."""
+def extreme(rng: Random, values: pd.Series) -> tuple[bool, str, str]:
+    """Highest or lowest of the values: whether descending, the word, and SQL's."""
     descending = rng.random() < 0.65
-    word = rng.choice(wording.HIGHEST if descending else wording.LOWEST)
+    words = wording.HIGHEST if descending else wording.LOWEST
+    # Of -5 and -1 it is clear which is the higher one, but not which is the larger.
+    word = words[0] if (values < 0).any() else rng.choice(words)
     return descending, word, "desc" if descending else "asc"
 
 

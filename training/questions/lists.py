@@ -44,6 +44,7 @@ def _most_of(word: str) -> str:
     "Name the {many} {rows} with the {extreme} {measure} (their {key}).",
     "What are the {top} {many} {rows} in terms of {measure}? List the {key} of each.",
     "{top} {many} by {measure}, give me the {key}",
+    "{top} {many} {keys} for {measure}?",
     "Identify the {many} {rows} with the {extreme} {measure} by {key}.",
     "Enumerate the {key} of the {many} {rows} with the {extreme} {measure}.",
 )
@@ -79,7 +80,7 @@ def _column_of_top(
     view: View, rng: Random, slot: str, column: str, condition: Condition | None = None
 ) -> Draft:
     measure = pick(view.roles.measures, rng, besides=[column])
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     count, many = _many(rng)
     cells = view.frame[measure] if condition is None else view.frame.loc[condition.mask, measure]
     values = view.frame.loc[ranked(cells, descending=descending, first=count), column]
@@ -117,7 +118,7 @@ def top_values_where(view: View, rng: Random) -> Draft:
 
 def _top_values(view: View, rng: Random, condition: Condition | None) -> Draft:
     measure = pick(view.roles.measures, rng)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     count, many = _many(rng)
     cells = view.frame[measure] if condition is None else view.frame.loc[condition.mask, measure]
     cells = cells.dropna().sort_values(ascending=not descending)
@@ -147,7 +148,7 @@ def most_common_numbers(view: View, rng: Random) -> Draft:
 
 @family(
     "How many {rows} do the {many} most common {groups} have, largest first?",
-    "What are the {rows} counts of the {many} most frequent {groups}, in descending order?",
+    "What are the {row} counts of the {many} most frequent {groups}, in descending order?",
     "Count the {rows} by {group} and give the {many} largest counts.",
     "For the {many} most common {groups}, list the number of {rows} of each, from high to low.",
     "{many} biggest counts of {rows} by {group}?",
@@ -186,7 +187,7 @@ def top_rows_where(view: View, rng: Random) -> Draft:
 )
 def top_distinct_values(view: View, rng: Random) -> Draft:
     measure = pick(view.roles.measures, rng)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     count, many = _many(rng)
     cells = view.frame[measure].dropna().sort_values(ascending=not descending)
     need(not cells.iloc[:count].is_unique and cells.nunique() > count)
@@ -249,7 +250,7 @@ def top_groups(view: View, rng: Random) -> Draft:
     how, (count, many) = statistic(view, measure, rng), _many(rng)
     need(how.computed)
     values, sql = by_group(view, group, measure, how)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, values)
     best = ranked(values, descending=descending, first=count)
     slots = {"group": say(view, group, rng), "measure": say(view, measure, rng), "statistic": how.word}
     slots |= {"many": many, "extreme": word, "top": _most_of(word)}

@@ -35,11 +35,17 @@ MOST_OF_TRUTH = 3  # by which True may outnumber False in a family, or the other
 PER_FAMILY, PER_DERIVED = 2, 1  # questions of one family about one table
 SAME_COLUMNS = 2  # tables
 _TRIES = 4
+# Nearly every table gives these, and people seldom ask for them: each counts double in the balance.
+_SELDOM = {
+    "any duplicates", "not answerable", "not answerable name", "most common numbers", "top distinct values",
+    "all different", "longest name", "days covered", "strongest correlation", "count without duplicates",
+    "statistic without duplicates", "any with word", "currency any beyond", "percent any beyond",
+}  # fmt: skip
 
 
 @dataclass
 class _Balance:
-    """What there is so far."""
+    """What there is so far, families by how much they are to count."""
 
     families: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
@@ -53,7 +59,7 @@ class _Balance:
         return answer_type != "boolean" or lead < MOST_OF_TRUTH
 
     def add(self, family: str, answer_type: str, answer: str) -> None:
-        self.families[family] += 1
+        self.families[family] += 2 if family in _SELDOM else 1
         self.types[answer_type] += 1
         self.truths[family, answer] += 1
 

@@ -36,6 +36,7 @@ _ORDINALS = {2: ("second", "2nd"), 3: ("third", "3rd"), 4: ("fourth", "4th"), 5:
     "Sorted by {measure}, which {key} has the {extreme} value?",
     "Tell me which {key} has the {extreme} {measure}.",
     "who or what has the {extreme} {measure}? give the {key}",
+    "{extreme} {measure} - which {key} is that?",
 )
 def row_extreme(view: View, rng: Random) -> Draft:
     key, measure = pick(view.roles.keys, rng), pick(view.roles.measures, rng)
@@ -70,7 +71,7 @@ def number_of_extreme(view: View, rng: Random) -> Draft:
 
 
 def _of_extreme(view: View, rng: Random, measure: str, other: str, slot: str = "other") -> Draft:
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     (index,) = ranked(view.frame[measure], descending=descending, first=1)
     value = view.frame.loc[index, other]
     need(value == value)
@@ -111,8 +112,9 @@ def year_of_extreme(view: View, rng: Random) -> Draft:
     year, measure = pick(view.roles.years, rng), pick(view.roles.measures, rng)
     need(len(view.roles.years) == 1)
     how = statistic(view, measure, rng)
+    need(how.computed)
     values, sql = by_group(view, year, measure, how)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, values)
     (best,) = ranked(values, descending=descending, first=1)
     slots = {"extreme": word, "statistic": how.word, "measure": say(view, measure, rng), "year": year}
     return Draft(int(best), f"select g from ({sql}) order by v {order} limit 1", slots)
@@ -126,6 +128,7 @@ def year_of_extreme(view: View, rng: Random) -> Draft:
     "{group} with the {extreme} {statistic} {measure}?",
     "Find the {group} whose {statistic} {measure} is the {extreme}.",
     "which {group} comes out {extreme} by {statistic} {measure}",
+    "{statistic} {measure} by {group}: which is {extreme}?",
 )
 def group_extreme(view: View, rng: Random) -> Draft:
     return _group_extreme(view, rng, pick(view.roles.groups, rng))
@@ -136,7 +139,7 @@ def _group_extreme(view: View, rng: Random, group: str) -> Draft:
     how = statistic(view, measure, rng)
     need(how.computed)  # "the highest lowest price" is said by no one
     values, sql = by_group(view, group, measure, how)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, values)
     (best,) = ranked(values, descending=descending, first=1)
     slots = {"extreme": word, "statistic": how.word, "measure": say(view, measure, rng)}
     slots |= rows_slots(view, rng) | {"group": say(view, group, rng)}
@@ -221,7 +224,7 @@ def least_common(view: View, rng: Random) -> Draft:
 )
 def row_by_place(view: View, rng: Random) -> Draft:
     key, measure = pick(view.roles.keys, rng), pick(view.roles.measures, rng)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     place = rng.choice(list(_ORDINALS))
     cells = view.frame[measure]
     index = ranked(cells, descending=descending, first=place)[-1]
@@ -241,7 +244,7 @@ def row_by_place(view: View, rng: Random) -> Draft:
 )
 def row_extreme_where(view: View, rng: Random) -> Draft:
     key, measure, condition = pick(view.roles.keys, rng), pick(view.roles.measures, rng), equals(view, rng)
-    descending, word, order = extreme(rng)
+    descending, word, order = extreme(rng, view.frame[measure])
     (index,) = ranked(view.frame.loc[condition.mask, measure], descending=descending, first=1)
     sql = sql_top(view, key, measure, order, where=condition.sql)
     slots = {"key": say(view, key, rng), "measure": say(view, measure, rng), "extreme": word}

@@ -8,7 +8,7 @@ view.sql("unit_price")               # the column in SQL, text such as "$1,234.5
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _LABEL = re.compile(
     r"(?:^|[\W_])(?<!per[\W_])(?:"
     r"id|ids|index|idx|i?year|season|cycle|decade|date|week|day|month|quarter|hour|order|rank|seed|round"
     r"|no|number(?![\W_]+\w)|code|zip|fips|fp|ce|icpsr|cik|lat|latitude|lon|lng|longitude|phone|district|cd"
-    r"|congress|slot|row|billing|cluster|version|set|episode"
+    r"|congress|slot|row|billing|cluster|version|set|episode|president|subject|zone"
     r")(?:$|[\W_])|ID$",
     re.I,
 )
@@ -123,6 +123,8 @@ def read_view(path: Path) -> View | None:
     file = tables[0].frame
     if not (FEWEST_ROWS <= len(file) <= MOST_ROWS and 2 <= len(file.columns) <= MOST_COLUMNS):
         return None
+    if sum(map(sayable, file.columns)) <= len(file.columns) / 2:
+        return None  # its first row is hardly a header
     return view_of(path, file)
 
 
@@ -204,8 +206,10 @@ def _is_two_handed(column: pd.Series, form: str) -> bool:
 
 
 def _roles(frame: pd.DataFrame, amounts: Mapping[str, str]) -> Roles:
+    names = [name for name in frame.columns if sayable(name) and name not in _repeated(frame.columns)]
+
     def having(is_so: Callable[[pd.Series, str], bool]) -> tuple[str, ...]:
-        return tuple(name for name in frame.columns if sayable(name) and is_so(frame[name], name))
+        return tuple(name for name in names if is_so(frame[name], name))
 
     return Roles(
         keys=having(_is_key),
@@ -219,8 +223,15 @@ def _roles(frame: pd.DataFrame, amounts: Mapping[str, str]) -> Roles:
     )
 
 
+def _repeated(columns: Sequence[str]) -> set[str]:
+    """Columns whose name the file has twice, so that it tells none: pandas calls the second `name.1`."""
+    bases = {name: re.sub(r"\.\d+$", "", name) for name in columns}
+    twice = {base for name, base in bases.items() if name != base and base in bases}
+    return {name for name, base in bases.items() if base in twice}
+
+
 def _is_key(column: pd.Series, name: str) -> bool:
-    if column.isna().any() or not is_text(column) or _NO_KEY.search(name):
+    if column.isna().any() or not is_text(column) or _NO_KEY.search(name) or _has_header(column, name):
         return False
     return _differ(column) and column.map(plain).mean() > 0.7
 
@@ -229,7 +240,14 @@ def _is_group(column: pd.Series, name: str) -> bool:
     values = pd.Series(column.dropna().unique())
     if not 2 <= len(values) <= min(MOST_GROUPS, len(column) // 2) or not is_text(column):
         return False
-    return not _NO_KEY.search(name) and bool(values.map(plain).all()) and _differ(values)
+    if _NO_KEY.search(name) or _has_header(values, name):
+        return False
+    return bool(values.map(plain).all()) and _differ(values)
+
+
+def _has_header(values: pd.Series, name: str) -> bool:
+    """Whether the column's name is among its values, as where pages of a table were put together."""
+    return bool((values.str.casefold() == name.casefold()).any())
 
 
 def _differ(values: pd.Series) -> bool:

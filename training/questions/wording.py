@@ -41,6 +41,7 @@ _HEADS = {
     "score", "servings", "speed", "state", "status", "stance", "team", "temperature", "turnout", "type",
     "volume", "votes", "wage", "weight", "wins",
 }  # fmt: skip
+_UNCOUNTED = {"weather", "music", "income", "population", "education", "precipitation", "revenue", "turnout"}
 _SHORT = {"of", "per", "in", "to", "by", "no", "us", "on", "at", "up", "age", "tv", "gdp", "or", "and", "the"}
 
 
@@ -53,7 +54,7 @@ def say_column(column: str, columns: Sequence[str], rng: Random) -> str:
     is_clear = words and sum(spelled(other) == words for other in columns) == 1
     if head and rng.random() < 0.4:
         return head
-    if is_clear and words != column and rng.random() < 0.55:
+    if is_clear and words != column and rng.random() < 0.65:
         return words
     awkward = re.search(r"[^\w\s()%$#/.-]", column) or len(column.split()) > 4
     return f"'{column}'" if awkward or rng.random() < 0.12 else column
@@ -105,6 +106,8 @@ def several(said: str) -> str:
     first, _, last = said.rpartition(" ")
     if last == "species":
         return said
+    if last in _UNCOUNTED:
+        return f"{said} values"
     if said.islower() and len(last) > 3 and _reads_well(last) and not re.search(r"(?:s|ed|ing|ly)$", last):
         return f"{first} {plural(last)}".strip()
     return f"{said} values"
