@@ -49,11 +49,10 @@ def _rows(frame: pd.DataFrame, count: int, chars: int) -> tuple[tuple[str, ...],
 def _column(name: str, column: pd.Series) -> ColumnProfile:
     kind = _kind(column)
     present = column.dropna()
-    try:
-        counts = present.value_counts()
-    except TypeError:
-        # Lists, arrays and dictionaries cannot be counted as they are.
-        counts = present.astype(str).value_counts()
+    if column.dtype == object and not all(map(pd.api.types.is_hashable, present)):
+        # Lists and dictionaries cannot be counted as they are; arrays would be, but compared each with each.
+        present = present.astype(str)
+    counts = present.value_counts()
     ordered = kind in ("number", "date") and len(present) > 0
     few = kind in ("text", "boolean") and len(counts) <= FEW_VALUES
     return ColumnProfile(

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -280,3 +281,24 @@ def test_large_tables_are_read_and_described(opened, height, width):
     table = only(opened("big.csv", header + line * height))
     assert (table.rows, len(table.columns)) == (height, width)
     assert table.columns[3].maximum == "3"
+
+
+def test_columns_of_arrays_lists_and_dictionaries_are_profiled(tmp_path):
+    """As in exports of social networks; compared each with each, as many arrays would take minutes."""
+    rows = 8_000
+    frame = pd.DataFrame(
+        {
+            "mentions": [np.arange(number % 3) for number in range(rows)],
+            "links": [["a"] * (number % 4) for number in range(rows)],
+            "place": [{"city": number % 5} for number in range(rows)],
+        }
+    )
+    path = tmp_path / "posts.parquet"
+    frame.to_parquet(path)
+    with sandbox.open([path]) as session:
+        (profile,) = session.profile()
+    assert [(column.kind, column.distinct) for column in profile.columns] == [
+        ("other", 3),
+        ("other", 4),
+        ("other", 5),
+    ]
