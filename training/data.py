@@ -36,6 +36,8 @@ from training.rollouts import Rollout
 
 SHAPE_SHARE = 0.1
 VALIDATION_SHARE = 0.05
+# Episodes at once on a GPU, and what each may hold; longer conversations are not learned from.
+ON_GPU, ROLLOUT_TOKENS = 256, 3072
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -148,8 +150,9 @@ def _load(name: str, slots: int) -> tuple[Model, Settings]:
         if suite.gpus() and adapter == "none":
             from training import student
 
-            settings = Settings(slots=slots or bench.BATCH, batched=True)
-            return student.running(student.load(name)), settings
+            slots = slots or ON_GPU
+            model, batched = student.answering(student.load(name), slots, context_tokens=ROLLOUT_TOKENS)
+            return model, Settings(slots=slots, batched=batched)
     settings = bench.suited(Settings(slots=slots), name)
     return models.load(name, adapter=adapter or None, slots=settings.slots), settings
 

@@ -274,18 +274,19 @@ def _last_checkpoint(folder: Path) -> Path | None:
 
 def _ask(student: Student, run: Run, trained: Any, step: int) -> dict[str, float]:
     """Has the model, as it is now, answer the problems by real episodes; shares from 0 to 1."""
-    from training.student import merged, running
+    from training.student import answering, merged
 
     if not run.asked:
         return {}
     folder = run.out / "evaluations" / f"step-{step}"
     shutil.rmtree(folder, ignore_errors=True)  # a killed run's, whose weights may have been others
-    model = running(student, trained, name=f"{student.name}+step-{step}")
-    how = Settings(seed=run.seed, slots=min(len(run.asked), ASKED), batched=True)
+    slots = min(len(run.asked), ASKED)
     # Weights of 4 bits would be rounded by it.
-    weights = contextlib.nullcontext() if run.four_bit else merged(trained)
-    with weights, bench.journal_of(folder, run.asked, model, how) as journal:
-        figures = summary.summarize(bench.run(run.asked, model, journal, how))
+    with contextlib.nullcontext() if run.four_bit else merged(trained):
+        model, batched = answering(student, slots, trained, f"{student.name}+step-{step}")
+        how = Settings(seed=run.seed, slots=slots, batched=batched)
+        with contextlib.closing(model), bench.journal_of(folder, run.asked, model, how) as journal:
+            figures = summary.summarize(bench.run(run.asked, model, journal, how))
     return {"accuracy": figures["official"]["rate"], "exec_ok": figures["exec_ok"]["rate"]}
 
 

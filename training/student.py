@@ -95,6 +95,31 @@ def running(student: Student, model: Any = None, name: str = "") -> Model:
     )
 
 
+def answering(
+    student: Student, slots: int, model: Any = None, name: str = "", context_tokens: int = CONTEXT_TOKENS
+) -> tuple[Model, bool]:
+    """As `running`, for many episodes at once, and whether they are to wait for each other as one batch.
+
+    Args:
+        slots: Episodes at once.
+        context_tokens: Of each; on a GPU every slot takes memory for as many.
+    """
+    if isinstance(registry.MODELS[student.name], OnHub):
+        return running(student, model, name), True
+    from training.sampler import Sampler
+
+    trained = model or student.model
+    sampler = Sampler(
+        getattr(trained, "get_base_model", lambda: trained)().eval(),
+        student.tokenizer,
+        name=name or student.name,
+        digest="" if model else student.digest,
+        slots=slots,
+        context_tokens=min(context_tokens, student.model.config.max_position_embeddings),
+    )
+    return sampler, False
+
+
 @contextmanager
 def merged(model: PeftModel) -> Iterator[None]:
     """Meanwhile the adapter is part of the weights, so that a token takes fewer kernels.

@@ -285,13 +285,16 @@ class Coder:
     def generate(self, conversations, **_):
         return [self.reply(conversation[-1]["content"]) for conversation in conversations]
 
+    def close(self):
+        pass
+
     def reply(self, last):
         question = last.rpartition("Question: ")[2]
         return f"```python\n{question}\n```" if "print(" in last else f"Answer: {last.splitlines()[-1]}"
 
 
 def test_accuracy_is_that_of_real_episodes(monkeypatch, sft_set, asked, tmp_path):
-    monkeypatch.setattr(student, "running", lambda *_, **__: Coder())
+    monkeypatch.setattr(student, "answering", lambda *_, **__: (Coder(), True))
     asked = [*asked, replace(asked[0], id="p3", answer="5")]
     run = Run(sft_set, tmp_path, replace(settings.of(QWEN), epochs=1), asked)
     card = sft.train(student.load(QWEN), run)

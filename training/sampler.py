@@ -1,0 +1,358 @@
+"""Replies by the thousand from one GPU: conversations come and go while the model computes.
+
+    model = Sampler(weights, tokenizer, name="coder-1.5b", digest="…", slots=256)
+    model.generate([conversation])          # from as many threads as there are slots
+
+`agent.models.transformers` computes a batch until its longest reply ends. Here every conversation has a slot
+in one cache of keys and values: a step writes one token in each slot that is taken, a reply that ends frees
+its slot at once, and the next prompt is read into it. What prompts begin with alike is read once and copied.
+
+For models whose layers all look at everything before them, as Qwen2's do. A reply depends on its conversation
+and seed alone, but for the last bits of a batch's arithmetic.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import random
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+from agent.models.base import HEARTBEAT_SECONDS, Message, ModelError, Usage, until_stop
+from training.encode import prompt_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Read at once, padding included; bounds the memory.
+READ_TOKENS = 32_768
+# Kernels want lengths in round numbers.
+ROUND = 64
+
+
+@dataclass(eq=False)
+class _Request:
+    """A reply that is wanted, and how far it has come."""
+
+    prompt: list[int]
+    most: int
+    temperature: float
+    stop: Sequence[str]
+    chance: random.Random
+    reply: Future[str] = field(default_factory=Future)
+    written: list[int] = field(default_factory=list)
+    slot: int = -1
+    shared: int = 0  # tokens at the beginning of the prompt that need not be read
+    given_up: bool = False
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + len(self.written)
+
+
+class _Layer(CacheLayerMixin):
+    """One layer's keys and values, each slots × heads × room × width."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device):
+        super().__init__()
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.is_initialized = True
+        self.rows: torch.Tensor  # the slots of this step's rows
+        self.positions: torch.Tensor  # rows × tokens
+        self.until = 0  # what lies behind is nobody's
+        self.in_order = False  # whether the rows are the first slots, in their order
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any):
+        """Stores this step's tokens; returns what its rows may look at."""
+        seen = []
+        for held, new in ((self.keys, key_states), (self.values, value_states)):
+            held[self.rows[:, None], :, self.positions] = new.transpose(1, 2)
+            part = held[:, :, : self.until]
+            seen.append(part[: len(self.rows)] if self.in_order else part[self.rows])
+        return tuple(seen)
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        pass
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.until, 0
+
+    def get_seq_length(self) -> int:
+        return self.until
+
+    def get_max_length(self) -> int:
+        return self.keys.shape[2]
+
+
+class Sampler:
+    """A Model of `agent.models`; see the protocol for what its methods take and give.
+
+    Args:
+        model: A causal language model of transformers, on its device.
+        slots: Replies at once.
+        context_tokens: Of one conversation, prompt and reply together; each slot takes memory for as many.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        digest: str,
+        slots: int,
+        context_tokens: int,
+    ):
+        self.name, self.digest, self.context_tokens = name, digest, context_tokens
+        self.usage = Usage()
+        self._tokenizer = tokenizer
+        self._model = model
+        ends = model.generation_config.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        self._waiting: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._slots = slots
+        self._prefix: list[int] = []
+        self._failure: ModelError | None = None
+        self._tokenizing = threading.Lock()  # a fast tokenizer is not safe with several threads
+        self._engine = threading.Thread(target=self._serve, name="sampler", daemon=True)
+        self._engine.start()
+
+    def count_tokens(self, text: str) -> int:
+        with self._tokenizing:
+            return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int = 512,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> list[str]:
+        how = {"most": max_new_tokens, "temperature": temperature, "stop": stop}
+        asked = [self._ask(conversation, seed + row, **how) for row, conversation in enumerate(conversations)]
+        return ["".join(until_stop([request.reply.result()], stop)) for request in asked]
+
+    def stream(
+        self,
+        conversation: Sequence[Message],
+        *,
+        max_new_tokens: int = 512,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Generator[str]:
+        request = self._ask(conversation, seed, most=max_new_tokens, temperature=temperature, stop=stop)
+        try:
+            yield from until_stop(_awaited(request.reply), stop)
+        finally:
+            request.given_up = not request.reply.cancel()
+
+    def close(self) -> None:
+        self._waiting.put(None)
+        self._engine.join()
+        self._model = None
+
+    def _ask(self, conversation: Sequence[Message], seed: int, **how: Any) -> _Request:
+        with self._tokenizing:
+            prompt = prompt_ids(self._tokenizer, conversation)
+        if len(prompt) >= self.context_tokens:
+            raise ModelError(
+                f"The conversation takes {len(prompt):,} tokens and {self.name} holds "
+                f"{self.context_tokens:,}: start a new one, or ask about fewer columns."
+            )
+        request = _Request(prompt, chance=random.Random(seed), **how)
+        self._waiting.put(request)
+        if self._failure:
+            self._refuse(())
+        return request
+
+    def _refuse(self, live: Iterable[_Request]) -> None:
+        """Tells all who wait why there will be no reply."""
+        with contextlib.suppress(queue.Empty):
+            live = [*live]
+            while True:
+                live.append(self._waiting.get_nowait())
+        for request in filter(None, live):
+            if not request.reply.done():
+                request.reply.set_exception(self._failure)
+
+    # What follows runs in the engine's thread.
+
+    def _serve(self) -> None:
+        live: dict[int, _Request] = {}
+        try:
+            with torch.inference_mode():
+                self._cache = self._new_cache()
+                while self._admit(live):
+                    for request in self._written(live):
+                        del live[request.slot]
+            why = f"{self.name} was closed: load it again."
+        except torch.cuda.OutOfMemoryError:
+            why = f"The GPU's memory is too small for {self._slots} conversations at once: use fewer slots."
+        except Exception as error:  # of whatever kind: it must reach those who wait
+            why = f"{self.name} failed: {type(error).__name__}: {error}."
+        self._failure = ModelError(why)
+        self._cache = None
+        self._refuse(live.values())
+
+    def _new_cache(self) -> Cache:
+        config = self._model.config.get_text_config()
+        heads = config.num_key_value_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        # One slot more, for what all prompts begin with.
+        room = -(-self.context_tokens // ROUND) * ROUND
+        shape = (self._slots + 1, heads, room, width)
+        weight = self._model.get_input_embeddings().weight
+        layers = range(config.num_hidden_layers)
+        return Cache(layers=[_Layer(shape, weight.dtype, weight.device) for _ in layers])
+
+    def _admit(self, live: dict[int, _Request]) -> bool:
+        """Reads what waits into the free slots; False when the sampler is to end."""
+        free = [slot for slot in range(self._slots) if slot not in live]
+        new: list[_Request] = []
+        while len(new) < len(free):
+            try:
+                request = self._waiting.get(block=not live and not new)
+            except queue.Empty:
+                break
+            if request is None:
+                return False
+            if request.reply.set_running_or_notify_cancel():
+                request.slot = free[len(new)]
+                new.append(request)
+        if new:
+            self._learn_prefix(new)
+            live |= {request.slot: request for request in new}
+            for group in _groups(new):
+                self._read(group)
+        return True
+
+    def _learn_prefix(self, new: Sequence[_Request]) -> None:
+        """Finds what each prompt shares with the others; the first time that there are several, reads it."""
+        if not self._prefix and len(new) > 1:
+            self._prefix = os.path.commonprefix([request.prompt for request in new])
+            if self._prefix:
+                self._forward([self._slots], [self._prefix], [0])
+        for request in new:
+            alike = os.path.commonprefix([request.prompt, self._prefix])
+            request.shared = min(len(alike), len(request.prompt) - 1)
+
+    def _read(self, group: Sequence[_Request]) -> None:
+        """Computes the prompts, and the first token of each reply."""
+        began, rows = time.perf_counter(), [request.slot for request in group]
+        starts = [request.shared for request in group]
+        if copied := max(starts):
+            for layer in self._cache.layers:
+                for held in (layer.keys, layer.values):
+                    held[rows, :, :copied] = held[self._slots, :, :copied]
+        tails = [request.prompt[request.shared :] for request in group]
+        states = self._forward(rows, tails, starts)
+        last = torch.tensor([len(tail) - 1 for tail in tails], device=states.device)
+        self._write(group, states[torch.arange(len(group), device=states.device), last])
+        self.usage += Usage(
+            prompt_tokens=sum(map(len, tails)),
+            cached_tokens=sum(starts),
+            prompt_seconds=time.perf_counter() - began,
+        )
+
+    def _written(self, live: dict[int, _Request]) -> list[_Request]:
+        """One token more for each that is not complete; returns those that are."""
+        going = [request for request in live.values() if not request.reply.done()]
+        if going:
+            began = time.perf_counter()
+            # All slots are computed: those that are free write where the next prompt will be read.
+            ids, starts = [[0] for _ in range(self._slots)], [0] * self._slots
+            for request in going:
+                ids[request.slot], starts[request.slot] = [request.written[-1]], request.length - 1
+            states = self._forward(range(self._slots), ids, starts)[:, 0]
+            self._write(going, states[[request.slot for request in going]])
+            seconds = len(going) * (time.perf_counter() - began)
+            self.usage += Usage(output_tokens=len(going), output_seconds=seconds)
+        return [request for request in live.values() if request.reply.done()]
+
+    def _forward(self, rows: Sequence[int], ids: Sequence[list[int]], starts: Sequence[int]) -> torch.Tensor:
+        """The last layer's states, rows × longest × width, of ids that stand behind `starts` others."""
+        device, longest = self._model.device, max(map(len, ids))
+        padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids], device=device)
+        # Padding is written behind a row's end, where nothing looks before its own tokens come there.
+        positions = torch.tensor(starts, device=device)[:, None] + torch.arange(longest, device=device)
+        room = self._cache.layers[0].get_max_length()
+        positions.clamp_(max=room - 1)
+        until = min(-(-(max(starts) + longest) // ROUND) * ROUND, room)
+        slots = torch.tensor(list(rows), device=device)
+        in_order = list(rows) == list(range(len(rows)))
+        for layer in self._cache.layers:
+            layer.rows, layer.positions, layer.until, layer.in_order = slots, positions, until, in_order
+        visible = torch.arange(until, device=device) <= positions[:, None, :, None]
+        return self._model.get_decoder()(
+            input_ids=padded,
+            position_ids=positions,
+            attention_mask=visible,
+            past_key_values=self._cache,
+            use_cache=True,
+        ).last_hidden_state
+
+    def _write(self, requests: Sequence[_Request], states: torch.Tensor) -> None:
+        """Chooses a token for each, and completes those that end with it."""
+        logits = self._model.get_output_embeddings()(states).float()
+        for request, token in zip(requests, _chosen(logits, requests), strict=True):
+            request.written.append(token)
+            full = len(request.written) >= request.most or request.length >= self.context_tokens
+            if token in self._ends or full or request.given_up or self._stopped(request):
+                request.reply.set_result(self._text(request.written))
+
+    def _stopped(self, request: _Request) -> bool:
+        # A token is one byte or more, so a stop string that has just ended lies in the last tokens.
+        tail = max((len(word.encode()) for word in request.stop), default=0)
+        text = self._text(request.written[-tail:]) if tail else ""
+        return any(word in text for word in request.stop)
+
+    def _text(self, ids: list[int]) -> str:
+        with self._tokenizing:
+            return self._tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def _chosen(logits: torch.Tensor, requests: Sequence[_Request]) -> list[int]:
+    """The likeliest token, or one drawn at its request's temperature by one number of its own chance."""
+    best = logits.argmax(dim=-1)
+    drawn = [row for row, request in enumerate(requests) if request.temperature > 0]
+    if drawn:
+        heat = torch.tensor([[requests[row].temperature] for row in drawn], device=logits.device)
+        bar = torch.tensor([[requests[row].chance.random()] for row in drawn], device=logits.device)
+        mass = (logits[drawn] / heat).softmax(dim=-1).cumsum(dim=-1)
+        found = torch.searchsorted(mass, bar * mass[:, -1:], right=True)
+        best[drawn] = found[:, 0].clamp(max=logits.shape[1] - 1)
+    return best.tolist()
+
+
+def _groups(requests: Sequence[_Request]) -> Iterator[list[_Request]]:
+    """Those with as much to read together, READ_TOKENS at most with their padding, one at least."""
+    group: list[_Request] = []
+    for request in sorted(requests, key=lambda one: len(one.prompt) - one.shared):
+        if group and (len(request.prompt) - request.shared) * (len(group) + 1) > READ_TOKENS:
+            yield group
+            group = []
+        group.append(request)
+    if group:
+        yield group
+
+
+def _awaited(reply: Future[str]) -> Iterator[str]:
+    while True:
+        try:
+            yield reply.result(timeout=HEARTBEAT_SECONDS)
+            return
+        except TimeoutError:
+            yield ""
