@@ -123,6 +123,7 @@ class Sampler:
         self._slots = slots
         self._prefix: list[int] = []
         self._failure: ModelError | None = None
+        self._closing = threading.Event()
         self._tokenizing = threading.Lock()  # a fast tokenizer is not safe with several threads
         self._engine = threading.Thread(target=self._serve, name="sampler", daemon=True)
         self._engine.start()
@@ -160,7 +161,8 @@ class Sampler:
             request.given_up = not request.reply.cancel()
 
     def close(self) -> None:
-        self._waiting.put(None)
+        self._closing.set()
+        self._waiting.put(None)  # in case it waits for work
         self._engine.join()
         self._model = None
 
@@ -220,21 +222,22 @@ class Sampler:
 
     def _admit(self, live: dict[int, _Request]) -> bool:
         """Reads what waits into the free slots; False when the sampler is to end."""
-        free = [slot for slot in range(self._slots) if slot not in live]
         new: list[_Request] = []
-        while len(new) < len(free):
+        for slot in [slot for slot in range(self._slots) if slot not in live]:
             try:
-                request = self._waiting.get(block=not live and not new)
+                request = self._waiting.get(block=not live)
             except queue.Empty:
                 break
             if request is None:
                 return False
             if request.reply.set_running_or_notify_cancel():
-                request.slot = free[len(new)]
+                request.slot = slot
+                live[slot] = request
                 new.append(request)
+        if self._closing.is_set():
+            return False
         if new:
             self._learn_prefix(new)
-            live |= {request.slot: request for request in new}
             for group in _groups(new):
                 self._read(group)
         return True
