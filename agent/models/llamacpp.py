@@ -25,6 +25,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,11 +184,13 @@ class LlamaCpp:
 
     def _complete(self, request: dict, chunks: queue.SimpleQueue, cancelled: threading.Event) -> None:
         """Runs one completion in the calling thread; the last thing put into `chunks` is None."""
+        opening = ExitStack()
 
         def stopped() -> bool:
             return cancelled.is_set() or self._closed.is_set()
 
         def on_chunk(chunk: dict) -> bool:
+            opening.close()
             if "timings" in chunk:
                 cached = max(chunk["timings"]["cache_n"] - just_read, 0)
                 self._count(chunk["timings"] | {"cache_n": cached})
@@ -198,13 +201,16 @@ class LlamaCpp:
             server = self._server
             if server is None:
                 raise ModelError(f"{self.name} was closed: load it again.")
-            with self._opening:  # two at once could be given the same slot
+            with opening:
+                # Two at once could be given the same slot, which to the server is free until a first chunk
+                # tells that it has begun.
+                opening.enter_context(self._opening)
                 slot, just_read = self._open(request["messages"], stopped)
-            try:
-                if not stopped():
-                    server.handle_chat_completions(request | {"id_slot": slot}, on_chunk)
-            finally:
-                self._busy.discard(slot)
+                try:
+                    if not stopped():
+                        server.handle_chat_completions(request | {"id_slot": slot}, on_chunk)
+                finally:
+                    self._busy.discard(slot)
         except Exception as error:  # also what the library raises: it must reach the reader's thread
             chunks.put({"error": {"message": str(error)}})
         finally:
