@@ -213,7 +213,7 @@ class Sampler:
         config = self._model.config.get_text_config()
         heads = config.num_key_value_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        # One slot more, for what all prompts begin with.
+        # One slot more, for what prompts begin with alike.
         room = -(-self.context_tokens // ROUND) * ROUND
         shape = (self._slots + 1, heads, room, width)
         weight = self._model.get_input_embeddings().weight
