@@ -6,6 +6,7 @@ Models answer questions whose answers are known: DataBench train, WikiTableQuest
 our own over clean tables. What was verified is cleaned and played anew; recoveries from real faults, answers
 in form, charts and looks are made from it, and supplements go through the same door (`rollouts.play`). The
 same command goes on where it was stopped: rollouts are kept in OUT/rollouts, and questions in OUT/tables.
+Where there are several GPUs, each has a process that takes one rollout of a source after the other.
 
 DATA holds databench/, wtq/ and samples/ (any CSV and parquet tables below it); a DataBench that is not there
 comes from the Hub. OUT gets train.jsonl, validation.jsonl, the questions of the validation samples as
@@ -15,15 +16,20 @@ validation_problems.jsonl, and a data card.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
+import multiprocessing
 import os
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import sandbox
 from agent import models
 from agent.models import Model, registry
 from agent.models.registry import Embedded
@@ -32,6 +38,7 @@ from training import bench, datacard, problems, records, rollouts, samples, sour
 from training.bench import Settings
 from training.builder import Builder, Made, split, successes
 from training.gather import TRAIN, Asked, Dropped, gather
+from training.problems import Problem
 from training.rollouts import Rollout
 
 SHAPE_SHARE = 0.1
@@ -77,7 +84,9 @@ def run_data(options: argparse.Namespace) -> None:
     supplements = [_supplement(text) for text in options.supplement]
     counts = {"own": options.own, "wtq": options.wtq, "seed": options.seed}
     asked = gather(options.data, options.out / "tables", **counts, dropped=dropped)
-    voices = [_load(name, options.slots) for name in (options.student, options.mentor) if name]
+    names = [name for name in (options.student, options.mentor) if name]
+    _roll_on_gpus(asked, names, options)
+    voices = [_load(name, options.slots) for name in names]
     student, _ = voices[0]
     try:
         candidates, mended = successes(_rolled(asked, voices, options), dropped)
@@ -135,6 +144,70 @@ def _rolled(
             batched=settings.batched,
         ):
             yield source, families[rollout.problem.id], rollout
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One rollout of a source; it can be sent to another process."""
+
+    name: str
+    slots: int
+    problems: tuple[Problem, ...]
+    temperature: float
+    number: int
+    seed: int
+    folder: Path
+
+
+def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: argparse.Namespace) -> None:
+    """With several GPUs, rolls out on all of them, into the journals from which `_rolled` then goes on."""
+    cards = suite.gpus()
+    parts = [
+        _Part(
+            name,
+            options.slots,
+            tuple(one.problem for one in asked[source]),
+            temperature,
+            number,
+            options.seed,
+            options.out / "rollouts" / source,
+        )
+        for number, temperature in enumerate(options.temperatures)
+        for name in names
+        if not name.startswith("endpoint:")
+        for source in sorted(asked, key=lambda source: -len(asked[source]))
+    ]
+    if cards > 1:
+        with _processes(cards) as pool:
+            list(pool.map(_roll_part, parts))
+
+
+def _processes(cards: int) -> Executor:
+    """One process for each GPU."""
+    context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA's state
+    free = context.SimpleQueue()
+    for card in range(cards):
+        free.put(card)
+    return ProcessPoolExecutor(cards, context, initializer=_take_card, initargs=(free,))
+
+
+def _take_card(free) -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(free.get())
+
+
+def _roll_part(part: _Part) -> None:
+    model, settings = _held(part.name, part.slots)
+    how = {"slots": settings.slots, "batched": settings.batched}
+    try:
+        rollouts.roll_once(part.problems, model, part.temperature, part.number, part.seed, part.folder, **how)
+    finally:
+        sandbox.shutdown()
+
+
+@functools.cache
+def _held(name: str, slots: int) -> tuple[Model, Settings]:
+    """As `_load`, once in a process."""
+    return _load(name, slots)
 
 
 def _load(name: str, slots: int) -> tuple[Model, Settings]:

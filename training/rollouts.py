@@ -128,17 +128,35 @@ def roll(
         RunError: the folder holds rollouts of other problems, or with other settings.
         SandboxError: this machine cannot run the sandbox.
     """
+    how = {"slots": slots, "batched": batched}
     for number, temperature in enumerate(temperatures):
-        # A turn's seed grows with its place in the conversation and in the batch.
-        settings = Settings("loop", seed + 100_003 * number, temperature, slots, batched)
-        where = folder / records.slug(model.name) / f"{number}-temperature-{temperature:g}"
-        with Journal(where, _config(problems, model, settings)) as journal:
-            predictions = bench.collect(
-                problems, model, journal, lambda todo, keep, s=settings: _work(todo, keep, model, s)
-            )
-        _, trajectories = records.read_run(where)
-        for problem, prediction in zip(problems, predictions, strict=True):
-            yield Rollout(problem, trajectories[problem.id], prediction)
+        yield from roll_once(problems, model, temperature, number, seed, folder, **how)
+
+
+def roll_once(
+    problems: Sequence[Problem],
+    model: Model,
+    temperature: float,
+    number: int,
+    seed: int,
+    folder: Path,
+    *,
+    slots: int = 1,
+    batched: bool = False,
+) -> list[Rollout]:
+    """The part of `roll` that is its temperatures' `number`-th; for the rest see there."""
+    # A turn's seed grows with its place in the conversation and in the batch.
+    settings = Settings("loop", seed + 100_003 * number, temperature, slots, batched)
+    where = folder / records.slug(model.name) / f"{number}-temperature-{temperature:g}"
+    with Journal(where, _config(problems, model, settings)) as journal:
+        predictions = bench.collect(
+            problems, model, journal, lambda todo, keep: _work(todo, keep, model, settings)
+        )
+    _, trajectories = records.read_run(where)
+    return [
+        Rollout(problem, trajectories[problem.id], prediction)
+        for problem, prediction in zip(problems, predictions, strict=True)
+    ]
 
 
 def _config(problems: Sequence[Problem], model: Model, settings: Settings) -> dict:

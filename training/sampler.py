@@ -6,6 +6,7 @@
 `agent.models.transformers` computes a batch until its longest reply ends. Here every conversation has a slot
 in one cache of keys and values: a step writes one token in each slot that is taken, a reply that ends frees
 its slot at once, and the next prompt is read into it. What prompts begin with alike is read once and copied.
+On a GPU a step is one recorded graph, so that Python does not launch its thousand kernels each time.
 
 For models whose layers all look at everything before them, as Qwen2's do. A reply depends on its conversation
 and seed alone, but for the last bits of a batch's arithmetic.
@@ -17,15 +18,19 @@ import contextlib
 import os
 import queue
 import random
+import sys
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
 from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from agent.models.base import HEARTBEAT_SECONDS, Message, ModelError, Usage, until_stop
 from training.encode import prompt_ids
@@ -35,8 +40,14 @@ if TYPE_CHECKING:
 
 # Read at once, padding included; bounds the memory.
 READ_TOKENS = 32_768
-# Kernels want lengths in round numbers.
-ROUND = 64
+# Kernels want lengths in round numbers, and each length of a step is recorded.
+ROUND = 256
+# New prompts are read together, after so many steps; to read one takes longer than a step.
+STEPS_BETWEEN = 8
+# Python lets a thread that works keep the others waiting for so long. With 5 ms, its usual value, each of a
+# step's launches could cost as much while conversations prepare their next prompts.
+SWITCH_SECONDS = 0.0005
+ATTENTION = "sdpa-grouped"
 
 
 @dataclass(eq=False)
@@ -46,7 +57,7 @@ class _Request:
     prompt: list[int]
     most: int
     temperature: float
-    stop: Sequence[str]
+    stop: tuple[str, ...]
     chance: random.Random
     reply: Future[str] = field(default_factory=Future)
     written: list[int] = field(default_factory=list)
@@ -94,6 +105,61 @@ class _Layer(CacheLayerMixin):
         return self.keys.shape[2]
 
 
+def _attention(module, query, key, value, attention_mask, scaling=None, **_):
+    """As transformers' "sdpa", which would copy each key and value for all of the heads that share it.
+
+    With one token a row, the heads that share them are that many tokens of one head.
+    """
+    rows, heads, tokens, width = query.shape
+    if tokens > 1:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling)
+    grouped = query.reshape(rows, key.shape[1], -1, width)
+    seen = scaled_dot_product_attention(grouped, key, value, attn_mask=attention_mask, scale=scaling)
+    return seen.reshape(rows, 1, heads, width), None
+
+
+AttentionInterface.register(ATTENTION, _attention)
+
+
+class _Steps:
+    """One token more in every slot; on a GPU, a graph for each length that there is to look at.
+
+    Args:
+        compute: Called with ids and positions, both slots × 1, and that length; gives slots × 1 × width.
+    """
+
+    def __init__(self, compute: Callable[..., torch.Tensor], slots: int, device: torch.device):
+        self._compute = compute
+        self._ids = torch.zeros((slots, 1), dtype=torch.long, device=device)
+        self._positions = torch.zeros_like(self._ids)
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
+
+    def __call__(self, ids: list[int], positions: list[int], until: int) -> torch.Tensor:
+        self._ids.copy_(torch.tensor(ids)[:, None])
+        self._positions.copy_(torch.tensor(positions)[:, None])
+        if self._ids.device.type != "cuda":
+            return self._compute(self._ids, self._positions, until)
+        if until not in self._graphs:
+            self._graphs[until] = self._recorded(until)
+        graph, states = self._graphs[until]
+        graph.replay()
+        return states
+
+    def _recorded(self, until: int) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+        # Once without recording, since libraries set themselves up then; it writes what the replay will.
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            self._compute(self._ids, self._positions, until)
+        torch.cuda.current_stream().wait_stream(beside)
+        pool = next((graph.pool() for graph, _ in self._graphs.values()), None)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads use the GPU no more than before, but may ask it something.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            states = self._compute(self._ids, self._positions, until)
+        return graph, states
+
+
 class Sampler:
     """A Model of `agent.models`; see the protocol for what its methods take and give.
 
@@ -122,6 +188,9 @@ class Sampler:
         self._waiting: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._slots = slots
         self._prefix: list[int] = []
+        self._first: list[list[int]] = []  # two prompts
+        self._steps_since = 0  # prompts were read
+        self._ending: dict[tuple, bool] = {}  # by token and stop strings: whether one may end in it
         self._failure: ModelError | None = None
         self._closing = threading.Event()
         self._tokenizing = threading.Lock()  # a fast tokenizer is not safe with several threads
@@ -141,8 +210,10 @@ class Sampler:
         stop: Sequence[str] = (),
         seed: int = 0,
     ) -> list[str]:
-        how = {"most": max_new_tokens, "temperature": temperature, "stop": stop}
-        asked = [self._ask(conversation, seed + row, **how) for row, conversation in enumerate(conversations)]
+        how = {"most": max_new_tokens, "temperature": temperature}
+        asked = [
+            self._ask(conversation, seed + row, stop, **how) for row, conversation in enumerate(conversations)
+        ]
         return ["".join(until_stop([request.reply.result()], stop)) for request in asked]
 
     def stream(
@@ -154,7 +225,7 @@ class Sampler:
         stop: Sequence[str] = (),
         seed: int = 0,
     ) -> Generator[str]:
-        request = self._ask(conversation, seed, most=max_new_tokens, temperature=temperature, stop=stop)
+        request = self._ask(conversation, seed, stop, most=max_new_tokens, temperature=temperature)
         try:
             yield from until_stop(_awaited(request.reply), stop)
         finally:
@@ -166,7 +237,7 @@ class Sampler:
         self._engine.join()
         self._model = None
 
-    def _ask(self, conversation: Sequence[Message], seed: int, **how: Any) -> _Request:
+    def _ask(self, conversation: Sequence[Message], seed: int, stop: Sequence[str], **how: Any) -> _Request:
         with self._tokenizing:
             prompt = prompt_ids(self._tokenizer, conversation)
         if len(prompt) >= self.context_tokens:
@@ -174,7 +245,7 @@ class Sampler:
                 f"The conversation takes {len(prompt):,} tokens and {self.name} holds "
                 f"{self.context_tokens:,}: start a new one, or ask about fewer columns."
             )
-        request = _Request(prompt, chance=random.Random(seed), **how)
+        request = _Request(prompt, chance=random.Random(seed), stop=tuple(stop), **how)
         self._waiting.put(request)
         if self._failure:
             self._refuse(())
@@ -194,9 +265,13 @@ class Sampler:
 
     def _serve(self) -> None:
         live: dict[int, _Request] = {}
+        usual, switching = self._model.config._attn_implementation, sys.getswitchinterval()
         try:
+            self._model.set_attn_implementation(ATTENTION)
+            sys.setswitchinterval(SWITCH_SECONDS)
             with torch.inference_mode():
                 self._cache = self._new_cache()
+                self._step = _Steps(self._compute_step, self._slots, self._model.device)
                 while self._admit(live):
                     for request in self._written(live):
                         del live[request.slot]
@@ -206,7 +281,9 @@ class Sampler:
         except Exception as error:  # of whatever kind: it must reach those who wait
             why = f"{self.name} failed: {type(error).__name__}: {error}."
         self._failure = ModelError(why)
-        self._cache = None
+        self._cache = self._step = None
+        sys.setswitchinterval(switching)
+        self._model.set_attn_implementation(usual)
         self._refuse(live.values())
 
     def _new_cache(self) -> Cache:
@@ -223,6 +300,9 @@ class Sampler:
     def _admit(self, live: dict[int, _Request]) -> bool:
         """Reads what waits into the free slots; False when the sampler is to end."""
         new: list[_Request] = []
+        self._steps_since += 1
+        if live and self._steps_since < STEPS_BETWEEN and self._waiting.qsize() <= self._slots // 8:
+            return not self._closing.is_set()
         for slot in [slot for slot in range(self._slots) if slot not in live]:
             try:
                 request = self._waiting.get(block=not live)
@@ -237,15 +317,17 @@ class Sampler:
         if self._closing.is_set():
             return False
         if new:
+            self._steps_since = 0
             self._learn_prefix(new)
             for group in _groups(new):
                 self._read(group)
         return True
 
     def _learn_prefix(self, new: Sequence[_Request]) -> None:
-        """Finds what each prompt shares with the others; the first time that there are several, reads it."""
-        if not self._prefix and len(new) > 1:
-            self._prefix = os.path.commonprefix([request.prompt for request in new])
+        """Finds what each prompt shares with the others; when the second one is there, reads that once."""
+        self._first += [request.prompt for request in new][: 2 - len(self._first)]
+        if not self._prefix and len(self._first) > 1:
+            self._prefix = os.path.commonprefix(self._first)
             if self._prefix:
                 self._forward([self._slots], [self._prefix], [0])
         for request in new:
@@ -276,10 +358,10 @@ class Sampler:
         if going:
             began = time.perf_counter()
             # All slots are computed: those that are free write where the next prompt will be read.
-            ids, starts = [[0] for _ in range(self._slots)], [0] * self._slots
+            ids, positions = [0] * self._slots, [0] * self._slots
             for request in going:
-                ids[request.slot], starts[request.slot] = [request.written[-1]], request.length - 1
-            states = self._forward(range(self._slots), ids, starts)[:, 0]
+                ids[request.slot], positions[request.slot] = request.written[-1], request.length - 1
+            states = self._step(ids, positions, self._rounded(max(positions) + 1))[:, 0]
             self._write(going, states[[request.slot for request in going]])
             seconds = len(going) * (time.perf_counter() - began)
             self.usage += Usage(output_tokens=len(going), output_seconds=seconds)
@@ -291,16 +373,29 @@ class Sampler:
         padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids], device=device)
         # Padding is written behind a row's end, where nothing looks before its own tokens come there.
         positions = torch.tensor(starts, device=device)[:, None] + torch.arange(longest, device=device)
-        room = self._cache.layers[0].get_max_length()
-        positions.clamp_(max=room - 1)
-        until = min(-(-(max(starts) + longest) // ROUND) * ROUND, room)
-        slots = torch.tensor(list(rows), device=device)
-        in_order = list(rows) == list(range(len(rows)))
+        positions.clamp_(max=self._cache.layers[0].get_max_length() - 1)
+        slots = torch.tensor(rows, device=device)
+        return self._compute(padded, positions, self._rounded(max(starts) + longest), slots)
+
+    def _rounded(self, length: int) -> int:
+        return min(-(-length // ROUND) * ROUND, self._cache.layers[0].get_max_length())
+
+    def _compute_step(self, ids: torch.Tensor, positions: torch.Tensor, until: int) -> torch.Tensor:
+        return self._compute(ids, positions, until, torch.arange(len(ids), device=ids.device), in_order=True)
+
+    def _compute(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        until: int,
+        slots: torch.Tensor,
+        in_order: bool = False,
+    ) -> torch.Tensor:
         for layer in self._cache.layers:
             layer.rows, layer.positions, layer.until, layer.in_order = slots, positions, until, in_order
-        visible = torch.arange(until, device=device) <= positions[:, None, :, None]
+        visible = torch.arange(until, device=ids.device) <= positions[:, None, :, None]
         return self._model.get_decoder()(
-            input_ids=padded,
+            input_ids=ids,
             position_ids=positions,
             attention_mask=visible,
             past_key_values=self._cache,
@@ -317,9 +412,15 @@ class Sampler:
                 request.reply.set_result(self._text(request.written))
 
     def _stopped(self, request: _Request) -> bool:
+        key = request.written[-1], request.stop
+        if key not in self._ending:
+            text = self._text(request.written[-1:])
+            # A part of a character is shown as U+FFFD.
+            self._ending[key] = any(word[-1] in text or "\ufffd" in text for word in request.stop)
+        if not self._ending[key]:
+            return False
         # A token is one byte or more, so a stop string that has just ended lies in the last tokens.
-        tail = max((len(word.encode()) for word in request.stop), default=0)
-        text = self._text(request.written[-tail:]) if tail else ""
+        text = self._text(request.written[-max(len(word.encode()) for word in request.stop) :])
         return any(word in text for word in request.stop)
 
     def _text(self, ids: list[int]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from agent import Trajectory, Turn
 
 SPLITS = ("train", "validation")
+DERIVED = ("recovery", "shape")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Sample:
 
     Attributes:
         id: Unique within the set; the same for the same conversation.
-        source: "databench", "wtq", "own", "recovery", "shape", or the supplement that it came from.
+        source: "databench", "wtq", "own", a supplement's name, or what of DERIVED was made from such.
         family: What kind of question, fault or shape it is, within its source.
         answer_type: The problem's.
         messages: {"role", "content"} each, from the system prompt to the accepted answer.
@@ -76,6 +77,27 @@ def read(folder: Path, split: str) -> list[Sample]:
         except ValueError as error:
             raise ValueError(f"{path}:{number}: not a sample ({error}): build the set again.") from None
     return made
+
+
+def without(whole: Sequence[Sample], sources: Sequence[str]) -> list[Sample]:
+    """The samples of other sources; with a source goes what was derived from its tables.
+
+    Raises:
+        ValueError: the set holds nothing of one of the sources, or of no other.
+    """
+    if missing := set(sources) - {sample.source for sample in whole}:
+        raise ValueError(f"The set holds no samples of {', '.join(sorted(missing))}.")
+    originals = [sample for sample in whole if sample.source not in DERIVED]
+    gone = {table for sample in originals if sample.source in sources for table in sample.tables_sha256}
+    kept = [
+        sample
+        for sample in whole
+        if sample.source not in sources
+        and not (sample.source in DERIVED and gone.intersection(sample.tables_sha256))
+    ]
+    if not kept:
+        raise ValueError(f"Without {', '.join(sources)} the set is empty.")
+    return kept
 
 
 def write(folder: Path, split: str, samples: Iterable[Sample]) -> None:

@@ -53,6 +53,7 @@ class Run:
         asked: Problems that the model answers at each evaluation; none leaves it to the validation loss.
         seed: Of the adapter's first values and of the order of the samples.
         four_bit: Whether the student's weights are quantised to 4 bits.
+        without: Sources of samples that are not learned from; validation stays the same.
     """
 
     data: Path
@@ -61,6 +62,7 @@ class Run:
     asked: Sequence[Problem] = ()
     seed: int = 0
     four_bit: bool = False
+    without: tuple[str, ...] = ()
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -78,6 +80,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--tables", type=Path, metavar="DIR", help="a benchmark's copy, a file's tables")
     command.add_argument("--ask", type=int, default=ASKED, metavar="N", help=f"of them; default {ASKED}")
     command.add_argument("--seed", type=int, default=0, metavar="S")
+    command.add_argument(
+        "--without", action="append", default=[], metavar="SOURCE", help="samples to leave out; see the card"
+    )
     command.add_argument("--four-bit", action="store_true", help="QLoRA, on a CUDA GPU")
     command.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of training/settings.py"
@@ -96,8 +101,11 @@ def run_sft(options: argparse.Namespace) -> None:
         asked=spread(loaded, options.ask),
         seed=options.seed,
         four_bit=options.four_bit,
+        without=tuple(options.without),
     )
-    samples.read(run.data, "train")  # before the minute that loading the model may take
+    samples.without(
+        samples.read(run.data, "train"), run.without
+    )  # before the minute that loading the model may take
     train(student.load(options.model, four_bit=options.four_bit), run)
     print((run.out / "README.md").read_text(encoding="utf-8"))
 
@@ -147,6 +155,7 @@ def _plan(student: Student, run: Run) -> dict:
         "settings": asdict(run.settings),
         "seed": run.seed,
         "four_bit": run.four_bit,
+        "without": list(run.without),
     }
 
 
@@ -164,6 +173,8 @@ def _claim(folder: Path, plan: dict) -> None:
 
 def _rows(run: Run, split: str, student: Student) -> list[Row]:
     every = samples.read(run.data, split)
+    if split == "train":
+        every = samples.without(every, run.without)
     encoded = (encode(sample, student.tokenizer, run.settings.max_tokens) for sample in every)
     rows = [row for row in encoded if row]
     if not rows:
@@ -316,6 +327,7 @@ def _told(card: dict) -> str:
     """The run card for a reader, in Markdown."""
     best = ", ".join(f"{name} {value:.3f}" for name, value in card["best"].items())
     rate = f" at {card['tokens_per_second']:,} tokens/s" if card["tokens_per_second"] else ""
+    left_out = f", without {', '.join(card['without'])}" if card["without"] else ""
     columns = [name for name in CURVES if any(name in row for row in card["validation"])]
     lines = [
         f"# A LoRA adapter for {card['model']}",
@@ -323,7 +335,7 @@ def _told(card: dict) -> str:
         f"Step {card['best_step']} of {card['steps']} is kept ({best}).",
         "",
         f"- Samples: {card['samples']['train']:,} learned, {card['samples']['validation']:,} for validation; "
-        f"SHA-256 of the set {card['data_sha256']}",
+        f"SHA-256 of the set {card['data_sha256']}{left_out}",
         f"- Model: {card['model_digest']}",
         f"- Tokens: {card['tokens']:,} in {card['seconds']:,} s{rate}, evaluations not counted",
         f"- Hardware: {card['hardware']}; {card['date']}; seed {card['seed']}",

@@ -2,8 +2,11 @@
 
 import argparse
 import json
+import os
 import re
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -284,3 +287,31 @@ def test_bad_input_is_told_before_a_model_is_asked(build, words, reason):
     with pytest.raises(ValueError, match=reason):
         build(*words)
     assert not build.model.asked
+
+
+def test_several_gpus_share_the_rollouts_and_the_set_is_that_of_one(build, monkeypatch):
+    one = build("--temperatures", "0,0.5", out="one")
+    asked = len(build.model.asked)
+    monkeypatch.setattr(data.suite, "gpus", lambda: 2)
+    cards = []
+
+    def processes(count):
+        cards.append(count)
+        return ThreadPoolExecutor(1)  # the sandbox, too, is one for each process
+
+    monkeypatch.setattr(data, "_processes", processes)
+    data._held.cache_clear()
+    two = build("--temperatures", "0,0.5", out="two")
+    assert cards == [2]
+    assert len(build.model.asked) == 2 * asked  # nothing is asked a second time when the set is made
+    assert read(two) == read(one)
+
+
+def test_each_process_takes_a_gpu_of_its_own():
+    with data._processes(2) as pool:
+        assert set(pool.map(_card_after_a_while, range(4))) == {"0", "1"}
+
+
+def _card_after_a_while(_):
+    time.sleep(0.3)
+    return os.environ["CUDA_VISIBLE_DEVICES"]

@@ -108,7 +108,8 @@ def test_a_reply_ends_where_the_conversation_is_full(base):
     assert reply == alone(base, CONVERSATIONS[0], max_new_tokens=12)
 
 
-def test_a_reply_that_nobody_waits_for_gives_its_slot_back(base):
+def test_a_reply_that_nobody_waits_for_gives_its_slot_back(base, monkeypatch):
+    monkeypatch.setattr(sampler, "HEARTBEAT_SECONDS", 0.001)
     model, _ = student.answering(base, 1)
     reading = model.stream(CONVERSATIONS[0], max_new_tokens=10**6)
     assert next(reading) == ""

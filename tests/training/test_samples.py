@@ -57,3 +57,22 @@ def test_a_missing_or_damaged_file_is_told_with_its_place(tmp_path):
     with pytest.raises(ValueError, match="train.jsonl:1: not a sample .*missing"):
         samples.read(tmp_path, "train")
     assert isinstance(Sample("i", "own", "f", "number", (), (), (), "m", 1), Sample)
+
+
+def of(source, *tables):
+    return Sample(source + "".join(tables), source, "f", "number", (), (), tables, "m", 1)
+
+
+def test_with_a_source_goes_what_was_derived_from_its_tables():
+    own, wtq = of("own", "a"), of("wtq", "b")
+    from_own, from_wtq, shape = of("recovery", "a"), of("recovery", "b"), of("shape", "a", "c")
+    whole = [own, wtq, from_own, from_wtq, shape]
+    assert samples.without(whole, ["own"]) == [wtq, from_wtq]
+    assert samples.without(whole, ["recovery"]) == [own, wtq, shape]
+    assert samples.without(whole, []) == whole
+
+
+@pytest.mark.parametrize(("sources", "reason"), [(["owm"], "no samples of owm"), (["own"], "is empty")])
+def test_a_source_that_is_not_there_or_the_only_one_cannot_be_left_out(sources, reason):
+    with pytest.raises(ValueError, match=reason):
+        samples.without([of("own", "a"), of("recovery", "a")], sources)

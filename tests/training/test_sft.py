@@ -325,6 +325,18 @@ def test_what_is_evaluated_was_saved_a_step_before(monkeypatch, sft_set, asked, 
     assert saved == {2: 1, 4: 3}
 
 
+def test_a_source_can_be_left_out_of_what_is_learned(sft_set, tmp_path):
+    mixed = tmp_path / "mixed"
+    train = samples.read(sft_set, "train")
+    samples.write(mixed, "train", [*train[:3], replace(train[3], source="recovery")])
+    samples.write(mixed, "validation", samples.read(sft_set, "validation"))
+    changes = {"epochs": 1, "evaluations": 1, "baseline": False}
+    run = Run(mixed, tmp_path / "run", replace(settings.of(QWEN), **changes), without=("recovery",))
+    card = sft.train(student.load(QWEN), run)
+    assert card["samples"] == {"train": 3, "validation": 2} and card["without"] == ["recovery"]
+    assert "without recovery" in (run.out / "README.md").read_text()
+
+
 def test_problems_are_taken_at_even_distances(asked):
     many = [replace(asked[0], id=str(number)) for number in range(10)]
     assert [problem.id for problem in sft.spread(many, 4)] == ["0", "2", "5", "7"]
