@@ -28,6 +28,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agent import Trajectory, feedback, prompts
+from agent.models.llamacpp import visible_cores
 from training.problems import Problem
 
 ROOT = Path(__file__).parent.parent
@@ -233,7 +234,7 @@ def _digest(sources: Sequence[Path]) -> str:
 def environment() -> dict:
     """The machine, the versions and the day."""
     return {
-        "hardware": f"{_processor()}, {os.cpu_count()} cores{_gpus()}",
+        "hardware": f"{_processor()}, {visible_cores()} cores{_gpus()}",
         "versions": {"python": platform.python_version()} | dict(filter(None, map(_version, _LIBRARIES))),
         "date": datetime.date.today().isoformat(),
         "commit": _first_line(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
@@ -264,6 +265,9 @@ def _processor() -> str:
 
 
 def _gpus() -> str:
+    """The first one's name, if this process may use any."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return ""
     name = _first_line(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"])
     return f", {name}" if name else ""
 
