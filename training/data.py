@@ -6,7 +6,7 @@ Models answer questions whose answers are known: DataBench train, WikiTableQuest
 our own over clean tables. What was verified is cleaned and played anew; recoveries from real faults, answers
 in form, charts and looks are made from it, and supplements go through the same door (`rollouts.play`). The
 same command goes on where it was stopped: rollouts are kept in OUT/rollouts, and questions in OUT/tables.
-Where there are several GPUs, each has a process that takes one rollout of a source after the other.
+Processes on each GPU take one rollout of a source after the other.
 
 DATA holds databench/, wtq/ and samples/ (any CSV and parquet tables below it); a DataBench that is not there
 comes from the Hub. OUT gets train.jsonl, validation.jsonl, the questions of the validation samples as
@@ -43,8 +43,9 @@ from training.rollouts import Rollout
 
 SHAPE_SHARE = 0.1
 VALIDATION_SHARE = 0.05
-# Episodes at once on a GPU, and what each may hold; longer conversations are not learned from.
-ON_GPU, ROLLOUT_TOKENS = 256, 3072
+# Processes on a GPU, which one leaves idle for most of the time; episodes at once in each; and what an
+# episode may hold: longer conversations are not learned from.
+PROCESSES, ON_GPU, ROLLOUT_TOKENS = 3, 128, 3072
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -160,7 +161,7 @@ class _Part:
 
 
 def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: argparse.Namespace) -> None:
-    """With several GPUs, rolls out on all of them, into the journals from which `_rolled` then goes on."""
+    """Rolls out on all GPUs, if there are any, into the journals from which `_rolled` then goes on."""
     cards = suite.gpus()
     parts = [
         _Part(
@@ -177,18 +178,18 @@ def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: 
         if not name.startswith("endpoint:")
         for source in sorted(asked, key=lambda source: -len(asked[source]))
     ]
-    if cards > 1:
+    if cards:
         with _processes(cards) as pool:
             list(pool.map(_roll_part, parts))
 
 
 def _processes(cards: int) -> Executor:
-    """One process for each GPU."""
+    """So many processes for each GPU."""
     context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA's state
     free = context.SimpleQueue()
-    for card in range(cards):
-        free.put(card)
-    return ProcessPoolExecutor(cards, context, initializer=_take_card, initargs=(free,))
+    for number in range(cards * PROCESSES):
+        free.put(number % cards)
+    return ProcessPoolExecutor(cards * PROCESSES, context, initializer=_take_card, initargs=(free,))
 
 
 def _take_card(free) -> None:

@@ -33,6 +33,7 @@ TABLES = (".csv", ".parquet")
 NOT_ANSWERABLE = "not answerable from this data"
 DIGESTS = "digests.json"
 MOST_PER_TABLE = 8  # of WikiTableQuestions
+OWN_PER_TABLE = 14  # of ours, at most; many tables give fewer
 
 # How many candidates of a source were left out, by source and reason.
 Dropped = Counter[tuple[str, str]]
@@ -68,7 +69,7 @@ def gather(
         usable = _published("wtq", data, dropped)
         asked["wtq"] = balanced(usable, wtq, seed, lambda one: one.problem.answer_type, MOST_PER_TABLE)
     if own:
-        usable = _own(data / "samples", work, own, seed, dropped)
+        usable = _own(data / "samples", work, seed, dropped)
         asked["own"] = balanced(usable, own, seed, lambda one: one.family)
     leaks.remember(work / DIGESTS)
     return asked
@@ -79,11 +80,11 @@ def _published(source: str, data: Path, dropped: Dropped) -> list[Asked]:
     return [Asked(problem, "published") for problem in found if may_be_used(problem, source, dropped)]
 
 
-def _own(folder: Path, work: Path, count: int, seed: int, dropped: Dropped) -> list[Asked]:
+def _own(folder: Path, work: Path, seed: int, dropped: Dropped) -> list[Asked]:
     """Our own questions; they are kept in `work`, since making them takes minutes."""
-    path = work / f"own-{count}-seed{seed}.json"
+    path = work / f"own-seed{seed}.json"
     if not path.exists():
-        _make_own(folder, path, count, seed)
+        _make_own(folder, path, seed)
     kept = json.loads(path.read_text(encoding="utf-8"))
     dropped.update({("own", reason): number for reason, number in kept["dropped"].items()})
     made = [Asked(Problem.from_json(one, work), one["family"]) for one in kept["questions"]]
@@ -92,13 +93,12 @@ def _own(folder: Path, work: Path, count: int, seed: int, dropped: Dropped) -> l
     return [one for one in answerable if may_be_used(one.problem, "own", dropped)]
 
 
-def _make_own(folder: Path, path: Path, count: int, seed: int) -> None:
+def _make_own(folder: Path, path: Path, seed: int) -> None:
     tables = sorted(table for table in folder.rglob("*") if table.suffix in TABLES)
     if not tables:
         raise ProblemError(f"{folder} holds no CSV or parquet tables: put some there, or give --own 0.")
     dropped: Counter[str] = Counter()
-    # Some tables give fewer than they should.
-    made = questions.generate(tables, seed, -(-2 * count // len(tables)), path.parent, dropped)
+    made = questions.generate(tables, seed, OWN_PER_TABLE, path.parent, dropped)
     lines = [one.problem.to_json(path.parent) | {"family": one.family} for one in made]
     records.write_json(path, {"dropped": dropped, "questions": lines})
 

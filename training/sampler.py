@@ -46,7 +46,7 @@ ROUND = 256
 STEPS_BETWEEN = 8
 # Python lets a thread that works keep the others waiting for so long. With 5 ms, its usual value, each of a
 # step's launches could cost as much while conversations prepare their next prompts.
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 ATTENTION = "sdpa-grouped"
 
 
