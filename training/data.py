@@ -6,7 +6,7 @@ Models answer questions whose answers are known: DataBench train, WikiTableQuest
 our own over clean tables. What was verified is cleaned and played anew; recoveries from real faults, answers
 in form, charts and looks are made from it, and supplements go through the same door (`rollouts.play`). The
 same command goes on where it was stopped: rollouts are kept in OUT/rollouts, and questions in OUT/tables.
-Processes on each GPU take one rollout of a source after the other.
+Where there are several GPUs, each has a process that takes one rollout of a source after the other.
 
 DATA holds databench/, wtq/ and samples/ (any CSV and parquet tables below it); a DataBench that is not there
 comes from the Hub. OUT gets train.jsonl, validation.jsonl, the questions of the validation samples as
@@ -43,9 +43,8 @@ from training.rollouts import Rollout
 
 SHAPE_SHARE = 0.1
 VALIDATION_SHARE = 0.05
-# Processes on a GPU, which one leaves idle for most of the time; episodes at once in each; and what an
-# episode may hold: longer conversations are not learned from.
-PROCESSES, ON_GPU, ROLLOUT_TOKENS = 3, 128, 3072
+# Episodes at once on a GPU, and what each may hold; longer conversations are not learned from.
+ON_GPU, ROLLOUT_TOKENS = 256, 3072
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -69,6 +68,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--recovery", type=float, default=0.2, metavar="SHARE", help="of all; default 0.2")
     command.add_argument("--supplement", action="append", default=[], metavar="NAME=DIR")
     command.add_argument("--fetch", type=int, default=0, metavar="ROWS", help="get supplements from the Hub")
+    command.add_argument("--kept", action="store_true", help="use the rollouts that OUT holds, ask no more")
     command.add_argument("--seed", type=int, default=0, metavar="S")
     command.add_argument("--slots", type=int, default=0, metavar="N", help="episodes at once")
 
@@ -86,7 +86,8 @@ def run_data(options: argparse.Namespace) -> None:
     counts = {"own": options.own, "wtq": options.wtq, "seed": options.seed}
     asked = gather(options.data, options.out / "tables", **counts, dropped=dropped)
     names = [name for name in (options.student, options.mentor) if name]
-    _roll_on_gpus(asked, names, options)
+    if not options.kept:
+        _roll_on_gpus(asked, names, options)
     voices = [_load(name, options.slots) for name in names]
     student, _ = voices[0]
     try:
@@ -143,6 +144,7 @@ def _rolled(
             options.out / "rollouts" / source,
             slots=settings.slots,
             batched=settings.batched,
+            kept=options.kept,
         ):
             yield source, families[rollout.problem.id], rollout
 
@@ -161,7 +163,7 @@ class _Part:
 
 
 def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: argparse.Namespace) -> None:
-    """Rolls out on all GPUs, if there are any, into the journals from which `_rolled` then goes on."""
+    """With several GPUs, rolls out on all of them, into the journals from which `_rolled` then goes on."""
     cards = suite.gpus()
     parts = [
         _Part(
@@ -178,18 +180,18 @@ def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: 
         if not name.startswith("endpoint:")
         for source in sorted(asked, key=lambda source: -len(asked[source]))
     ]
-    if cards:
+    if cards > 1:
         with _processes(cards) as pool:
             list(pool.map(_roll_part, parts))
 
 
 def _processes(cards: int) -> Executor:
-    """So many processes for each GPU."""
+    """One process for each GPU."""
     context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA's state
     free = context.SimpleQueue()
-    for number in range(cards * PROCESSES):
-        free.put(number % cards)
-    return ProcessPoolExecutor(cards * PROCESSES, context, initializer=_take_card, initargs=(free,))
+    for card in range(cards):
+        free.put(card)
+    return ProcessPoolExecutor(cards, context, initializer=_take_card, initargs=(free,))
 
 
 def _take_card(free) -> None:

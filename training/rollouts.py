@@ -114,6 +114,7 @@ def roll(
     *,
     slots: int = 1,
     batched: bool = False,
+    kept: bool = False,
 ) -> Iterator[Rollout]:
     """Asks each problem once for each temperature; what the folder holds already is not asked again.
 
@@ -122,13 +123,14 @@ def roll(
         folder: Holds a journal for each rollout, in a folder of the model's name.
         slots: Episodes at once, each with a session open; with `batched` the rows of a batch, at most.
         batched: Whether the model computes its conversations in one batch, as transformers does.
+        kept: Whether to give what the folder holds and ask nothing more.
 
     Raises:
         ModelError: the model cannot go on.
         RunError: the folder holds rollouts of other problems, or with other settings.
         SandboxError: this machine cannot run the sandbox.
     """
-    how = {"slots": slots, "batched": batched}
+    how = {"slots": slots, "batched": batched, "kept": kept}
     for number, temperature in enumerate(temperatures):
         yield from roll_once(problems, model, temperature, number, seed, folder, **how)
 
@@ -143,19 +145,21 @@ def roll_once(
     *,
     slots: int = 1,
     batched: bool = False,
+    kept: bool = False,
 ) -> list[Rollout]:
     """The part of `roll` that is its temperatures' `number`-th; for the rest see there."""
     # A turn's seed grows with its place in the conversation and in the batch.
     settings = Settings("loop", seed + 100_003 * number, temperature, slots, batched)
     where = folder / records.slug(model.name) / f"{number}-temperature-{temperature:g}"
     with Journal(where, _config(problems, model, settings)) as journal:
-        predictions = bench.collect(
-            problems, model, journal, lambda todo, keep: _work(todo, keep, model, settings)
-        )
+        if not kept:
+            bench.collect(problems, model, journal, lambda todo, keep: _work(todo, keep, model, settings))
+        predictions = journal.predictions
     _, trajectories = records.read_run(where)
     return [
-        Rollout(problem, trajectories[problem.id], prediction)
-        for problem, prediction in zip(problems, predictions, strict=True)
+        Rollout(problem, trajectories[problem.id], predictions[problem.id])
+        for problem in problems
+        if problem.id in predictions
     ]
 
 

@@ -5,7 +5,8 @@
 
 `agent.models.transformers` computes a batch until its longest reply ends. Here every conversation has a slot
 in one cache of keys and values: a step writes one token in each slot that is taken, a reply that ends frees
-its slot at once, and the next prompt is read into it. What prompts begin with alike is read once and copied.
+its slot at once, and the next prompt is read into it. Of a prompt, only what follows the longest beginning
+that some slot still holds is read: a conversation that goes on, or questions about the same table.
 On a GPU a step is one recorded graph, so that Python does not launch its thousand kernels each time.
 
 For models whose layers all look at everything before them, as Qwen2's do. A reply depends on its conversation
@@ -15,7 +16,6 @@ and seed alone, but for the last bits of a batch's arithmetic.
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import random
 import sys
@@ -26,6 +26,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
@@ -73,10 +74,9 @@ class _Request:
 class _Layer(CacheLayerMixin):
     """One layer's keys and values, each slots × heads × room × width."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device):
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor):
         super().__init__()
-        self.keys = torch.zeros(shape, dtype=dtype, device=device)
-        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.keys, self.values = keys, values
         self.is_initialized = True
         self.rows: torch.Tensor  # the slots of this step's rows
         self.positions: torch.Tensor  # rows × tokens
@@ -187,8 +187,9 @@ class Sampler:
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
         self._waiting: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._slots = slots
-        self._prefix: list[int] = []
-        self._first: list[list[int]] = []  # two prompts
+        # What each slot holds the keys and values of; the slots in the order in which they fell free.
+        self._held = [np.empty(0, dtype=np.int32)] * slots
+        self._free = list(range(slots))
         self._steps_since = 0  # prompts were read
         self._ending: dict[tuple, bool] = {}  # by token and stop strings: whether one may end in it
         self._failure: ModelError | None = None
@@ -275,13 +276,16 @@ class Sampler:
                 while self._admit(live):
                     for request in self._written(live):
                         del live[request.slot]
+                        self._free.append(request.slot)
+                        # The last token was only chosen.
+                        self._held[request.slot] = _array(request.prompt + request.written[:-1])
             why = f"{self.name} was closed: load it again."
         except torch.cuda.OutOfMemoryError:
             why = f"The GPU's memory is too small for {self._slots} conversations at once: use fewer slots."
         except Exception as error:  # of whatever kind: it must reach those who wait
             why = f"{self.name} failed: {type(error).__name__}: {error}."
         self._failure = ModelError(why)
-        self._cache = self._step = None
+        self._cache = self._step = self._store = None
         sys.setswitchinterval(switching)
         self._model.set_attn_implementation(usual)
         self._refuse(live.values())
@@ -290,12 +294,12 @@ class Sampler:
         config = self._model.config.get_text_config()
         heads = config.num_key_value_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        # One slot more, for what prompts begin with alike.
-        room = -(-self.context_tokens // ROUND) * ROUND
-        shape = (self._slots + 1, heads, room, width)
+        # One place more, where slots that are free write.
+        room = -(-(self.context_tokens + 1) // ROUND) * ROUND
+        shape = (config.num_hidden_layers, 2, self._slots, heads, room, width)
         weight = self._model.get_input_embeddings().weight
-        layers = range(config.num_hidden_layers)
-        return Cache(layers=[_Layer(shape, weight.dtype, weight.device) for _ in layers])
+        self._store = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
+        return Cache(layers=[_Layer(keys, values) for keys, values in self._store])
 
     def _admit(self, live: dict[int, _Request]) -> bool:
         """Reads what waits into the free slots; False when the sampler is to end."""
@@ -303,49 +307,51 @@ class Sampler:
         self._steps_since += 1
         if live and self._steps_since < STEPS_BETWEEN and self._waiting.qsize() <= self._slots // 8:
             return not self._closing.is_set()
-        for slot in [slot for slot in range(self._slots) if slot not in live]:
+        # The first is read alone: all others will share something with it.
+        for _ in range(len(self._free) if any(map(len, self._held)) else 1):
             try:
-                request = self._waiting.get(block=not live)
+                request = self._waiting.get(block=not live and not new)
             except queue.Empty:
                 break
             if request is None:
                 return False
             if request.reply.set_running_or_notify_cancel():
-                request.slot = slot
-                live[slot] = request
                 new.append(request)
         if self._closing.is_set():
             return False
         if new:
             self._steps_since = 0
-            self._learn_prefix(new)
-            for group in _groups(new):
-                self._read(group)
+        for request in new:
+            self._take_slot(request)
+            live[request.slot] = request
+        for group in _groups(new):
+            self._read(group)
         return True
 
-    def _learn_prefix(self, new: Sequence[_Request]) -> None:
-        """Finds what each prompt shares with the others; when the second one is there, reads that once."""
-        self._first += [request.prompt for request in new][: 2 - len(self._first)]
-        if not self._prefix and len(self._first) > 1:
-            self._prefix = os.path.commonprefix(self._first)
-            if self._prefix:
-                self._forward([self._slots], [self._prefix], [0])
-        for request in new:
-            alike = os.path.commonprefix([request.prompt, self._prefix])
-            request.shared = min(len(alike), len(request.prompt) - 1)
+    def _take_slot(self, request: _Request) -> None:
+        """Gives it a free slot, and that the longest beginning of its prompt that any slot holds."""
+        prompt = _array(request.prompt)
+        alike = [_alike(held, prompt) for held in self._held]
+        source = max(range(self._slots), key=lambda slot: (alike[slot], slot in self._free))
+        request.shared = min(alike[source], len(prompt) - 1)
+        # The one that holds it, or else the one that has been free for longest.
+        request.slot = source if request.shared and source in self._free else self._free[0]
+        self._free.remove(request.slot)
+        if request.slot != source and request.shared:
+            part = self._store[:, :, :, :, : request.shared]
+            part[:, :, request.slot] = part[:, :, source]
+        self._held[request.slot] = prompt[: request.shared]
 
     def _read(self, group: Sequence[_Request]) -> None:
         """Computes the prompts, and the first token of each reply."""
         began, rows = time.perf_counter(), [request.slot for request in group]
         starts = [request.shared for request in group]
-        if copied := max(starts):
-            for layer in self._cache.layers:
-                for held in (layer.keys, layer.values):
-                    held[rows, :, :copied] = held[self._slots, :, :copied]
         tails = [request.prompt[request.shared :] for request in group]
         states = self._forward(rows, tails, starts)
         last = torch.tensor([len(tail) - 1 for tail in tails], device=states.device)
         self._write(group, states[torch.arange(len(group), device=states.device), last])
+        for request in group:
+            self._held[request.slot] = _array(request.prompt)
         self.usage += Usage(
             prompt_tokens=sum(map(len, tails)),
             cached_tokens=sum(starts),
@@ -357,11 +363,11 @@ class Sampler:
         going = [request for request in live.values() if not request.reply.done()]
         if going:
             began = time.perf_counter()
-            # All slots are computed: those that are free write where the next prompt will be read.
-            ids, positions = [0] * self._slots, [0] * self._slots
+            # All slots are computed: those that are free write into their last place.
+            ids, positions = [0] * self._slots, [self._cache.layers[0].get_max_length() - 1] * self._slots
             for request in going:
                 ids[request.slot], positions[request.slot] = request.written[-1], request.length - 1
-            states = self._step(ids, positions, self._rounded(max(positions) + 1))[:, 0]
+            states = self._step(ids, positions, self._rounded(max(one.length for one in going)))[:, 0]
             self._write(going, states[[request.slot for request in going]])
             seconds = len(going) * (time.perf_counter() - began)
             self.usage += Usage(output_tokens=len(going), output_seconds=seconds)
@@ -426,6 +432,17 @@ class Sampler:
     def _text(self, ids: list[int]) -> str:
         with self._tokenizing:
             return self._tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def _array(ids: Sequence[int]) -> np.ndarray:
+    return np.asarray(ids, dtype=np.int32)
+
+
+def _alike(held: np.ndarray, prompt: np.ndarray) -> int:
+    """How many tokens both begin with."""
+    most = min(len(held), len(prompt))
+    other = held[:most] != prompt[:most]
+    return int(other.argmax()) if other.any() else most
 
 
 def _chosen(logits: torch.Tensor, requests: Sequence[_Request]) -> list[int]:

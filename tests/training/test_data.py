@@ -289,7 +289,7 @@ def test_bad_input_is_told_before_a_model_is_asked(build, words, reason):
     assert not build.model.asked
 
 
-def test_the_gpus_share_the_rollouts_and_the_set_is_the_same(build, monkeypatch):
+def test_several_gpus_share_the_rollouts_and_the_set_is_the_same(build, monkeypatch):
     one = build("--temperatures", "0,0.5", out="one")
     asked = len(build.model.asked)
     monkeypatch.setattr(data.suite, "gpus", lambda: 2)
@@ -307,8 +307,7 @@ def test_the_gpus_share_the_rollouts_and_the_set_is_the_same(build, monkeypatch)
     assert read(two) == read(one)
 
 
-def test_the_processes_are_spread_over_the_gpus(monkeypatch):
-    monkeypatch.setattr(data, "PROCESSES", 1)
+def test_each_process_takes_a_gpu_of_its_own():
     with data._processes(2) as pool:
         assert set(pool.map(_card_after_a_while, range(4))) == {"0", "1"}
 

@@ -68,6 +68,14 @@ def test_a_run_that_was_stopped_goes_on_and_asks_nothing_twice(asked, tmp_path):
     assert len(list(roll(asked, last, [0.0], 0, tmp_path))) == 3 and not last.asked
 
 
+def test_what_is_kept_can_be_used_without_asking_more(asked, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        list(roll(asked, ByQuestion(REPLIES, left=3), [0.0], 0, tmp_path))
+    model = ByQuestion(REPLIES)
+    kept = list(roll(asked, model, [0.0, 0.7], 0, tmp_path, kept=True))
+    assert len(kept) == 1 and kept[0].prediction.official and not model.asked
+
+
 def test_rollouts_of_other_problems_are_not_taken_for_these(asked, tmp_path):
     list(roll(asked, ByQuestion(REPLIES), [0.0], 0, tmp_path))
     with pytest.raises(records.RunError, match="another data_sha256"):

@@ -65,6 +65,17 @@ def test_what_prompts_share_is_read_once(many):
     assert spent.cached_tokens > 5 * spent.prompt_tokens > 0
 
 
+def test_of_a_conversation_that_goes_on_only_what_is_new_is_read(base, many):
+    others = CONVERSATIONS[1 : SLOTS + 1]
+    for first in CONVERSATIONS[:2]:
+        (reply,) = many.generate([first], max_new_tokens=12)
+        further = [*first, {"role": "assistant", "content": reply}, {"role": "user", "content": "And then?"}]
+        before = many.usage
+        assert many.generate([further], max_new_tokens=12) == [alone(base, further, max_new_tokens=12)]
+        assert (many.usage - before).prompt_tokens < 40
+        many.generate(others, max_new_tokens=12)  # into all slots
+
+
 def test_many_long_prompts_are_read_in_parts(base, many, monkeypatch):
     monkeypatch.setattr(sampler, "READ_TOKENS", 500)
     wanted = [alone(base, conversation, max_new_tokens=5) for conversation in CONVERSATIONS]
