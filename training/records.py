@@ -4,9 +4,9 @@
         journal.add_trajectory(problem.id, trajectory)
         journal.add_prediction(prediction)
 
-`trajectories.jsonl` and `predictions.jsonl` grow by whole lines that have reached the disk, so a run that was
-killed at any moment goes on from the folder: a torn last line is dropped, and a question whose trajectory is
-there is not asked again.
+`trajectories.jsonl` and `predictions.jsonl` grow by whole lines, so a run that was killed at any moment goes
+on from the folder: a torn last line is dropped, and a question whose trajectory is there is not asked again.
+Where the machine itself fails, what was written in the last seconds may be asked again.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import BinaryIO
 
 from agent import Trajectory, feedback, prompts
 from agent.models.llamacpp import visible_cores
@@ -33,6 +35,8 @@ from training.problems import Problem
 
 ROOT = Path(__file__).parent.parent
 CONFIG, PREDICTIONS, TRAJECTORIES = "config.json", "predictions.jsonl", "trajectories.jsonl"
+# Lines reach the disk so often. Waiting for each would bound a run to some ten problems a second.
+SYNC_SECONDS = 2.0
 _LIBRARIES = ("xllamacpp", "transformers", "torch", "peft", "pandas", "numpy", "duckdb", "smolagents")
 
 
@@ -100,6 +104,7 @@ class Journal:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._synced = time.monotonic()
         self._files = {name: (folder / name).open("a+b") for name in (PREDICTIONS, TRAJECTORIES)}
         try:
             self._claim(folder)
@@ -107,6 +112,7 @@ class Journal:
             kept = {name: _complete_lines(file) for name, file in self._files.items()}
             self.predictions = {line["id"]: Prediction(**line) for line in kept[PREDICTIONS]}
             stored = {line["id"]: line for line in kept[TRAJECTORIES]}
+            self._forget(self.predictions.keys() - stored.keys())
             missing = stored.keys() - self.predictions.keys()
             self.unjudged = {id: Trajectory.from_json(stored[id]) for id in missing}
         except (KeyError, TypeError, json.JSONDecodeError) as error:
@@ -132,7 +138,19 @@ class Journal:
 
     def close(self) -> None:
         for file in self._files.values():
-            file.close()
+            if not file.closed:
+                _sync(file)
+                file.close()
+
+    def _forget(self, lost: Set[str]) -> None:
+        """Drops predictions of which the disk has not got the trajectory."""
+        if lost:
+            self.predictions = {id: one for id, one in self.predictions.items() if id not in lost}
+            file = self._files[PREDICTIONS]
+            file.truncate(0)
+            for prediction in self.predictions.values():
+                file.write(_line(asdict(prediction)))
+            _sync(file)
 
     def _claim(self, folder: Path) -> None:
         try:
@@ -141,12 +159,23 @@ class Journal:
             raise RunError(f"Another run is writing into {folder}: wait for it, or give another.") from None
 
     def _append(self, name: str, record: dict) -> None:
-        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        line = _line(record)
         with self._lock:
-            file = self._files[name]
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            self._files[name].write(line)
+            self._files[name].flush()
+            if time.monotonic() - self._synced > SYNC_SECONDS:
+                for file in self._files.values():
+                    _sync(file)
+                self._synced = time.monotonic()
+
+
+def _line(record: dict) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def read_run(folder: Path) -> tuple[list[Prediction], dict[str, Trajectory]]:

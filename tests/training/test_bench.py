@@ -150,6 +150,17 @@ def test_what_was_asked_but_not_judged_is_judged_without_asking(three, model, tm
     assert echo.asked == []
 
 
+def test_what_was_judged_but_whose_trajectory_is_lost_is_asked_again(three, model, tmp_path, echo):
+    whole = answered(three, model, tmp_path)
+    lines = (tmp_path / records.TRAJECTORIES).read_bytes().splitlines(keepends=True)
+    (tmp_path / records.TRAJECTORIES).write_bytes(b"".join(lines[:-1]))
+    echo.asked.clear()
+    assert without_times(answered(three, model, tmp_path)) == without_times(whole)
+    assert echo.asked == [three[-1].question]
+    predictions, trajectories = read_run(tmp_path)
+    assert without_times(predictions) == without_times(whole) and len(trajectories) == 3
+
+
 def test_a_folder_with_another_seed_or_other_problems_is_refused(three, model, tmp_path):
     answered(three, model, tmp_path)
     with pytest.raises(RunError, match=r"another seed \(0, now 1\)"):
