@@ -17,7 +17,7 @@ import gradio as gr
 
 from agent.episode import EpisodeLimits
 from agent.models import ModelError
-from page import gallery, render, results, visit
+from page import gallery, render, results, story, visit
 from page.gallery import Example
 from page.loading import Loader
 from page.theme import CSS, HEAD, THEME
@@ -210,49 +210,61 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
     with gr.Row(elem_classes="ds-head"):
         gr.HTML('<span class="ds-name">DataSense</span>', elem_classes="ds-brand")
         model = gr.HTML(render.model_state(None), elem_classes="ds-status")
-    gr.HTML(render.OPENING)
+    with gr.Tabs(elem_classes="ds-tabs"):
+        with gr.Tab("Ask"):
+            gr.HTML(render.OPENING)
 
-    with gr.Column(elem_id="asking", elem_classes="ds-panel"):
-        files = gr.File(
-            file_count="multiple", label="Data files", show_label=False, height=64, elem_classes="ds-files"
-        )
-        tables = gr.HTML(apply_default_css=False)
-        with gr.Row(elem_classes="ds-ask"):
-            question = gr.Textbox(
-                show_label=False,
-                label="Question",
-                placeholder="Ask a question about your tables",
-                lines=1,
-                max_lines=6,
-                max_length=2000,
-                scale=1,
-                container=False,
-            )
-            ask_button = gr.Button("Ask", variant="primary", scale=0, min_width=96)
-            stop_button = gr.Button("Stop", variant="secondary", scale=0, min_width=96, visible=False)
-        notice = gr.HTML(apply_default_css=False)
-
-    result = gr.HTML(apply_default_css=False, elem_id="result")
-    notebook = gr.DownloadButton("Download notebook", visible=False, size="sm", elem_classes="ds-take")
-    steps = gr.HTML(apply_default_css=False, elem_id="steps")
-    live = gr.HTML(apply_default_css=False, elem_id="live")
-    past = gr.HTML(apply_default_css=False)
-
-    gr.HTML(render.GALLERY_TITLE, apply_default_css=False)
-    cards = []
-    with gr.Row(elem_classes="ds-gallery"):
-        for example in gallery.examples():
-            with gr.Column(elem_classes="ds-example", min_width=220):
-                gr.HTML(render.example_label(example), apply_default_css=False)
-                replay_button = gr.Button(
-                    example.question, visible=bool(example.recording), elem_classes="ds-replay"
+            with gr.Column(elem_id="asking", elem_classes="ds-panel"):
+                files = gr.File(
+                    file_count="multiple",
+                    label="Data files",
+                    show_label=False,
+                    height=64,
+                    elem_classes="ds-files",
                 )
-                if not example.recording:
-                    gr.HTML(render.example_question(example), apply_default_css=False)
-                live_button = gr.Button("Run it live", size="sm", elem_classes="ds-live-button")
-            cards.append((example, replay_button, live_button))
+                tables = gr.HTML(apply_default_css=False)
+                with gr.Row(elem_classes="ds-ask"):
+                    question = gr.Textbox(
+                        show_label=False,
+                        label="Question",
+                        placeholder="Ask a question about your tables",
+                        lines=1,
+                        max_lines=6,
+                        max_length=2000,
+                        scale=1,
+                        container=False,
+                    )
+                    ask_button = gr.Button("Ask", variant="primary", scale=0, min_width=96)
+                    stop_button = gr.Button("Stop", variant="secondary", scale=0, min_width=96, visible=False)
+                notice = gr.HTML(apply_default_css=False)
 
-    gr.HTML(results.section(results.load()), apply_default_css=False)
+            result = gr.HTML(apply_default_css=False, elem_id="result")
+            notebook = gr.DownloadButton(
+                "Download notebook", visible=False, size="sm", elem_classes="ds-take"
+            )
+            steps = gr.HTML(apply_default_css=False, elem_id="steps")
+            live = gr.HTML(apply_default_css=False, elem_id="live")
+            past = gr.HTML(apply_default_css=False)
+
+            gr.HTML(render.GALLERY_TITLE, apply_default_css=False)
+            cards = []
+            with gr.Row(elem_classes="ds-gallery"):
+                for example in gallery.examples():
+                    with gr.Column(elem_classes="ds-example", min_width=220):
+                        gr.HTML(render.example_label(example), apply_default_css=False)
+                        replay_button = gr.Button(
+                            example.question, visible=bool(example.recording), elem_classes="ds-replay"
+                        )
+                        if not example.recording:
+                            gr.HTML(render.example_question(example), apply_default_css=False)
+                        live_button = gr.Button("Run it live", size="sm", elem_classes="ds-live-button")
+                    cards.append((example, replay_button, live_button))
+
+        with gr.Tab("Results"):
+            gr.HTML(results.section(results.load()), apply_default_css=False)
+
+        with gr.Tab("Story"):
+            gr.HTML(story.body(), apply_default_css=False)
 
     with gr.Row(elem_classes="ds-foot"):
         gr.HTML(render.FOOT, apply_default_css=False)
@@ -296,7 +308,7 @@ def serve() -> None:
     loader.start()
     demo.launch(
         theme=THEME,
-        css=CSS,
+        css=CSS + story.CSS,
         head=HEAD,
         footer_links=[],
         run_history=False,

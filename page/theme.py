@@ -14,11 +14,11 @@ _ICON = (
 )
 HEAD = f'<link rel="icon" href="data:image/svg+xml,{_ICON}">'
 
-_SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 _MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
 THEME = gr.themes.Base(
-    primary_hue="emerald", neutral_hue="stone", font=_SANS, font_mono=_MONO, radius_size="lg"
+    primary_hue="emerald", neutral_hue="stone", font=SANS, font_mono=_MONO, radius_size="lg"
 ).set(
     body_background_fill="var(--ds-paper)",
     body_background_fill_dark="var(--ds-paper)",

@@ -92,7 +92,7 @@ def visitor(chromium, echo):
 
 
 def question_box(page):
-    return page.get_by_label("Question")
+    return page.get_by_label("Question", exact=True)
 
 
 def upload(page, *files):

@@ -58,6 +58,7 @@ def page(chromium, server, request):
     page.set_default_timeout(PATIENCE)
     page.goto(server.url)
     question_box(page).wait_for()
+    page.get_by_role("tab", name="Results").click()
     page.locator(".ds-results").wait_for()
     yield page
     context.close()
