@@ -1,13 +1,16 @@
 # make app     the page, on http://127.0.0.1:7860
 # make test    all tests
 # make bench   the benchmarks of the example questions and of the sandbox
+# make files-report MESSY=DIR   how many messy files are read right
 # Each sets up all that it needs in .venv; a second call starts at once.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup app test lint bench
+.PHONY: setup app test lint bench files-report
+
+MESSY ?= data/messy
 
 setup: .venv/app
 
@@ -35,3 +38,6 @@ bench: .venv/app
 	$(BIN)/python -m sandbox bench
 	$(BIN)/python -m benchmarks.examples --gallery
 	$(BIN)/python -m benchmarks.examples
+
+files-report: .venv/app
+	$(BIN)/python -m benchmarks.files $(MESSY) --list

@@ -43,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Found:
-    """A table in a file: `sheet` is "" in a file of one table."""
+    """A table in a file: `sheet`, or which part of a text, is "" in a file of one table."""
 
     sheet: str
     frame: pd.DataFrame
@@ -60,8 +60,11 @@ def read_all(paths: list[Path], limits: Limits) -> list[Table]:
     for path in paths:
         for found in _read(path, limits):
             taken = {table.name.lower() for table in tables}
-            name = _free_name(python_name(found.sheet or path.stem), taken)
-            source = f"{path.name}, sheet {found.sheet}" if found.sheet else path.name
+            workbook = path.suffix.lower() in workbooks.SUFFIXES
+            label = found.sheet if workbook else f"{path.stem} {found.sheet}"
+            name = _free_name(python_name(label.strip() or path.stem), taken)
+            part = f"sheet {found.sheet}" if workbook else found.sheet
+            source = f"{path.name}, {part}" if found.sheet else path.name
             frame, tidying = _tidy(found.frame, source, limits)
             tables.append(Table(name, source, path, frame, found.load + tidying, found.note))
     return tables
@@ -117,8 +120,8 @@ def _read(path: Path, limits: Limits) -> list[Found]:
 
 def _read_suffix(path: Path, suffix: str, limits: Limits) -> list[Found]:
     if suffix in textfiles.SUFFIXES:
-        frame, note, load = textfiles.read(path, limits.input_columns)
-        return [Found("", frame, load, note)]
+        parts = textfiles.read(path, limits.input_columns)
+        return [Found(part.name, part.frame, part.load, part.note) for part in parts]
     if suffix in workbooks.SUFFIXES:
         sheets = workbooks.read(path)
         # A workbook of one table is called by its file's name: "Sheet1" tells nothing.

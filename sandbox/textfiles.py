@@ -2,19 +2,24 @@
 
 import codecs
 import csv
+import io
 import itertools
 import re
-from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from sandbox import layouts
+from sandbox.layouts import DELIMITERS, Layout
 from sandbox.records import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt")
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 HEAD_BYTES = 64 * 1024
-SAMPLE_LINES = 50
+SAMPLE_LINES = 200
+MENDED_BYTES = 4 * 2**20
+CONTROLS = re.compile("[\x80-\x9f]")
 SAMPLE_CELLS = 100
 # pandas reads files of some 2**20 cells in pieces, and a column may change its type from one to the next.
 PIECE_BYTES = 2**20
@@ -35,32 +40,133 @@ POINT_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 COMMA_NUMBER = r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"
 
 
-def read(path: Path, most_columns: int) -> tuple[pd.DataFrame, str, str]:
-    """Returns the table, a note of what was found to be unusual ("" if nothing), and code to load it.
+@dataclass(frozen=True)
+class Part:
+    """A table as read; `name` is "" where the file holds no other.
+
+    `note` says what was found to be unusual, "" if nothing; `load` is code that reads the same.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    note: str
+    load: str
+
+
+def read(path: Path, most_columns: int) -> list[Part]:
+    """Returns the file's table, or its tables where the names of the columns come again further down.
 
     Raises InputError if it is no text or too wide, and what pandas raises.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     encoding = _encoding(path, head)
-    lines = head.decode(encoding, "replace").splitlines()[:SAMPLE_LINES]
+    text = head.decode(encoding, "replace")
+    lines = text.splitlines()[:SAMPLE_LINES]
     if not any(line.strip() for line in lines):
         raise InputError(f"{path.name} holds nothing but blank lines.")
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    delimiter = _delimiter(lines, usual)
-    width = max(line.count(delimiter) for line in lines) + 1
+    layout = layouts.of(lines, usual)
+    width = max(line.count(layout.delimiter) for line in lines) + 1
     if width > most_columns:
         raise InputError(f"{path.name} has {width:,} columns; at most {most_columns:,} can be read.")
-    frame, load, skipped = _read_csv(path, encoding, delimiter)
+    notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
+    notes += [] if layout.delimiter == usual else [f"{DELIMITERS[layout.delimiter]}-separated"]
+    notes += [f"{layout.name_rows} rows of names joined"] if layout.name_rows > 1 else []
+    notes += ["no row of names"] if not layout.name_rows else []
+    extents = _extents(path, encoding, layout)
+    parts = []
+    for number, (skip, rows) in enumerate(extents, 1):
+        here = replace(layout, skip=skip)
+        frame, load, unfit = _read_csv(path, encoding, here, rows if len(extents) > 1 else None)
+        frame, load, again = _without_names(frame, load)
+        frame, load = _readable(frame, load, text)
+        frame, load = _all_typed(frame, load, layout.delimiter == ";")
+        above = [f"{skip} row{'s' * (skip != 1)} above the table left out"] if skip and number == 1 else []
+        note = ", ".join(filter(None, [*notes, *above, unfit, again]))
+        parts.append(Part(f"part {number}" if len(extents) > 1 else "", frame, note, load))
+    return parts
+
+
+def _extents(path: Path, encoding: str, layout: Layout) -> list[tuple[int, int]]:
+    """For each table of the file the rows above its names, and how many it has below them.
+
+    Another one begins where a row names the same columns again with some more or fewer. (Where it names
+    the very same, the table goes on.)
+    """
+    whole = [(layout.skip, 0)]
+    if layout.name_rows != 1 or path.stat().st_size > MENDED_BYTES:
+        return whole
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        text = file.read()
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, quotechar=layout.quote)
+    try:
+        names = [name.strip() for name in next(itertools.islice(records, layout.skip, None), ())]
+        if not names or not names[0] or text.count(names[0]) == 1:
+            return whole
+        rows = [*itertools.repeat([], layout.skip + 1), *records]
+    except csv.Error:  # a cell that is longer than any should be
+        return whole
+    places = [
+        place
+        for place, row in enumerate(rows)
+        if place > layout.skip and _names_again([cell.strip() for cell in row], names)
+    ]
+    if not places:
+        return whole
+    starts = [layout.skip, *places]
+    ends = [*places, len(rows)]
+    counts = (sum(1 for row in rows[start + 1 : end] if row) for start, end in zip(starts, ends, strict=True))
+    return [(start, count) for start, count in zip(starts, counts, strict=True) if count]
+
+
+def _names_again(row: list[str], names: list[str]) -> bool:
+    shared = min(len(row), len(names))
+    return shared >= 2 and row != names and all(names[:shared]) and row[:shared] == names[:shared]
+
+
+def _without_names(frame: pd.DataFrame, load: str) -> tuple[pd.DataFrame, str, str]:
+    """Returns the table without rows that only name its columns again, code for it, and a note of them."""
+    first = frame.columns[0]
+    if frame[first].dtype != "str" or not (again := frame[first] == first).any():
+        return frame, load, ""
+    again &= (frame == frame.columns).all(axis=1)
+    if not again.any() or again.all():
+        return frame, load, ""
+    count = int(again.sum())
+    kept = frame[~again].reset_index(drop=True)
+    load += ".pipe(lambda t: t[~(t == t.columns).all(axis=1)].reset_index(drop=True))"
+    return kept, load, f"{count} more row{'s' * (count != 1)} of names left out"
+
+
+def _readable(frame: pd.DataFrame, load: str, text: str) -> tuple[pd.DataFrame, str]:
+    """Returns the table with the dashes and quotes that a wrong conversion has made control characters.
+
+    Windows has them where Unicode has controls, which nobody writes.
+    """
+    if not CONTROLS.search(text):
+        return frame, load
+    change = str.maketrans(
+        {chr(code): bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
+    )
+    texts = [number for number, dtype in enumerate(frame.dtypes) if dtype == "str"]
+    for number in texts:
+        frame.isetitem(number, frame.iloc[:, number].str.translate(change))
+    frame.columns = [str(name).translate(change) for name in frame.columns]
+    controls = "str.maketrans({chr(n): bytes([n]).decode('cp1252', 'ignore') for n in range(128, 160)})"
+    return frame, (
+        f"{load}.rename(columns=lambda c: c.translate({controls}))"
+        f".pipe(lambda t: t.assign(**{{c: t[c].str.translate({controls}) for c in t.select_dtypes('str')}}))"
+    )
+
+
+def _all_typed(frame: pd.DataFrame, load: str, decimal_comma: bool) -> tuple[pd.DataFrame, str]:
+    """Returns the table with dates and numbers where its text is all of such, and the code for it."""
     as_read = frame.dtypes
     for number, dtype in enumerate(as_read):
         if dtype == "str":
-            frame.isetitem(number, _typed(frame.iloc[:, number], delimiter == ";"))
-    load += _typing(as_read, frame, delimiter == ";")
-    notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
-    notes += [] if delimiter == usual else [f"{DELIMITERS[delimiter]}-separated"]
-    notes += [f"{skipped} malformed lines skipped"] if skipped else []
-    return frame, ", ".join(notes), load
+            frame.isetitem(number, _typed(frame.iloc[:, number], decimal_comma))
+    return frame, load + _typing(as_read, frame, decimal_comma)
 
 
 def _encoding(path: Path, head: bytes) -> str:
@@ -93,6 +199,8 @@ def _code_page(path: Path) -> str:
     try:
         path.read_bytes().decode(encoding)
     except UnicodeDecodeError:
+        if encoding == "cp1252":
+            return encoding  # but for a few bytes that it has no character for
         # It has a character for every byte.
         return "latin-1"
     return encoding
@@ -100,8 +208,9 @@ def _code_page(path: Path) -> str:
 
 def _is_western(odd: bytes) -> bool:
     # "Müller" has one odd letter among plain ones; a Russian or Chinese word has no plain ones.
-    words = b"".join(ODD_WORD.findall(odd))
-    return sum(byte >= 0x80 for byte in words) < len(words) / 2
+    # A lone odd byte is a dash or the like.
+    words = b"".join(word for word in ODD_WORD.findall(odd) if len(word) > 1)
+    return sum(byte >= 0x80 for byte in words) <= len(words) / 2
 
 
 def _guessed(odd: bytes) -> str:
@@ -112,34 +221,105 @@ def _guessed(odd: bytes) -> str:
     return best.encoding if best else "cp1252"
 
 
-def _delimiter(lines: list[str], usual: str) -> str:
-    def score(delimiter: str) -> tuple[float, int, bool]:
-        widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
-        width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
-        return (count / widths.total() if width > 1 else 0.0, width, delimiter == usual)
+def _read_csv(path: Path, encoding: str, layout: Layout, rows: int | None) -> tuple[pd.DataFrame, str, str]:
+    """Returns the table as pandas reads it, the code that does so, and a note of rows that did not fit.
 
-    return max(DELIMITERS, key=score)
-
-
-def _read_csv(path: Path, encoding: str, delimiter: str) -> tuple[pd.DataFrame, str, int]:
-    """Returns the table as pandas reads it, the code that does so, and how many lines were skipped."""
-    options = {"sep": delimiter, "encoding": encoding, "low_memory": False}
-    skipped = 0
+    Args:
+        rows: To be read below the names; None for all.
+    """
+    options, note = _options(encoding, layout), ""
+    if rows is not None:
+        options["nrows"] = rows
     try:
         frame = pd.read_csv(path, **options)
     except pd.errors.ParserError:
-        options["on_bad_lines"] = "skip"
-        frame = pd.read_csv(path, **options)
-        with path.open(encoding=encoding, newline="") as file:
-            records = sum(1 for row in csv.reader(file, delimiter=delimiter) if row)
-        skipped = max(0, records - 1 - len(frame))
-    if frame.index.equals(pd.RangeIndex(len(frame))):
-        return frame, _code(path, options), skipped
-    # Rows are longer than the header: each ends in a delimiter, or starts with a row name.
-    if len(frame) and frame.iloc[:, -1].isna().all():
-        options["index_col"] = False
-        return pd.read_csv(path, **options), _code(path, options), skipped
-    return frame.reset_index(), f"{_code(path, options)}.reset_index()", skipped
+        frame, options, note = _mended(path, options, layout)
+    code = _code(path, options)
+    if not frame.index.equals(pd.RangeIndex(len(frame))):
+        # Rows are longer than the header: each ends in a delimiter, or starts with a row name.
+        if len(frame) and frame.iloc[:, -1].isna().all():
+            options["index_col"] = False
+            frame, code = pd.read_csv(path, **options), _code(path, options)
+        else:
+            frame, code = frame.reset_index(), f"{code}.reset_index()"
+    blank = int(frame.isna().all(axis=1).sum())
+    if 0 < blank < len(frame):
+        frame, code = (
+            frame.dropna(how="all", ignore_index=True),
+            f"{code}.dropna(how='all', ignore_index=True)",
+        )
+        told = f"{blank} blank row{'s' * (blank != 1)} left out"
+        note = f"{note}, {told}" if note else told
+    return frame, code, note
+
+
+def _mended(
+    path: Path, options: dict[str, object], layout: Layout
+) -> tuple[pd.DataFrame, dict[str, object], str]:
+    """The table where rows have more cells than names: without their empty ones, or else without the rest.
+
+    A large file's are left out, as the reader that can mend rows is slow.
+    """
+    width = len(layout.names) or len(pd.read_csv(path, nrows=0, **options).columns)
+    with path.open(encoding=str(options["encoding"]), errors="replace", newline="") as file:
+        rows = csv.reader(file, delimiter=layout.delimiter, quotechar=layout.quote)
+        count = _count(len(row) > width for row in itertools.islice(rows, layout.skip, None))
+    told = f"{count} row{'s' * (count != 1)} with too many cells"
+    if path.stat().st_size > MENDED_BYTES:
+        options = options | {"on_bad_lines": "skip"}
+        return pd.read_csv(path, **options), options, f"{told} left out"
+    mending = Code(f"lambda r: ([c for c in r if c.strip()] + [''] * {width})[:{width}]")
+    options = {name: value for name, value in options.items() if name != "low_memory"}
+    options |= {"engine": "python", "index_col": False, "on_bad_lines": mending}
+    frame = pd.read_csv(path, **options | {"on_bad_lines": _without_empty(width)})
+    return frame, options, f"{told} shortened"
+
+
+def _count(found: Iterator[bool]) -> int:
+    try:
+        return sum(found)
+    except csv.Error:
+        return 0
+
+
+def _without_empty(width: int) -> Callable[[list[str]], list[str]]:
+    return lambda row: ([cell for cell in row if cell.strip()] + [""] * width)[:width]
+
+
+class Code(str):
+    """An option's value that is code, to be written as it is."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _options(encoding: str, layout: Layout) -> dict[str, object]:
+    """The layout as pd.read_csv takes it."""
+    options: dict[str, object] = {"sep": layout.delimiter, "encoding": encoding, "low_memory": False}
+    if encoding == "cp1252":
+        options["encoding_errors"] = "replace"
+    if layout.quote != '"':
+        options["quotechar"] = layout.quote
+    if layout.escape:
+        options |= {"escapechar": layout.escape, "doublequote": False}
+    if layout.spaced:
+        options["skipinitialspace"] = True
+    if layout.names:
+        names = list(unique(layout.names))
+        options |= {"header": None, "names": names}
+    if lines := layout.skip + (layout.name_rows if layout.names else 0):
+        options["skiprows"] = lines
+    return options
+
+
+def unique(names: Sequence[str]) -> Iterator[str]:
+    """The names, made different as pandas does it; one that is empty by its place."""
+    taken: set[str] = set()
+    for place, name in enumerate(names):
+        base = name or f"Unnamed: {place}"
+        free = next(f for n in itertools.count() if (f := f"{base}.{n}" if n else base) not in taken)
+        taken.add(free)
+        yield free
 
 
 def _code(path: Path, options: dict[str, object]) -> str:

@@ -87,12 +87,18 @@ def test_a_csv_of_a_million_columns_is_refused(tmp_path, honest):
     assert "columns; at most 5,000 can be read" in refused(path)
 
 
-def test_a_csv_that_gets_wide_later_is_refused_or_read_narrow(tmp_path, honest):
+def test_a_csv_that_gets_wide_soon_is_refused(tmp_path, honest):
+    path = tmp_path / "soon.csv"
+    path.write_text("a,b\n" + "1,2\n" * 20 + ",".join(["1"] * 1_000_000) + "\n", encoding="utf-8")
+    assert "columns; at most 5,000 can be read" in refused(path)
+
+
+def test_a_csv_that_gets_wide_later_is_read_narrow(tmp_path, honest):
     path = tmp_path / "late.csv"
-    narrow = "a,b\n" + "1,2\n" * 100
+    narrow = "a,b\n" + "1,2\n" * 1000
     path.write_text(narrow + ",".join(["1"] * 1_000_000) + "\n", encoding="utf-8")
     with sandbox.open([path], LIMITS) as session:
-        assert session.run("df.shape").stdout == "(100, 2)\n"
+        assert session.run("df.shape").stdout == "(1001, 2)\n"
 
 
 def test_a_csv_of_one_endless_cell_is_refused_or_one_cell(tmp_path, honest):

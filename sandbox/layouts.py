@@ -1,0 +1,223 @@
+"""Finds out, from the first lines of delimited text, how its cells are told apart and where its table begins.
+
+    layout = of(lines, usual=",")
+    layout.delimiter, layout.skip, layout.names
+
+Runs inside the child, on decoded text. What a person sees at once is put as rules: a title stands above a
+table that is wider; names of columns stand above numbers and are none.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
+MOST_SKIPPED = 60  # lines above a table
+MOST_NAME_ROWS = 3
+LINE_CHARS = 2000  # of a line that are looked at for quotes
+VALUE_CHARS = 40  # of the longest number or date
+BODY_ROWS = 100  # rows from which a column's kind is told
+ENOUGH = 0.8  # of a column's cells that are numbers make it one of numbers
+NUMBER = re.compile(
+    r"[-+(]?\s*[$€£¥]?\s*[-+]?(?:\d[\d,.' \u00a0]*\d|\d)(?:[eE][-+]?\d+)?\s*[%€£)]?"
+    r"|[-+]?\.\d+(?:[eE][-+]?\d+)?"
+)
+YEAR = re.compile(r"(?:19|20)\d\d")
+DATE = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?|\d{1,2}:\d{2}(?::\d{2})?"
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is to be read.
+
+    Attributes:
+        delimiter, quote, escape: One character each; `escape` is "" where a doubled quote stands for one.
+        spaced: Whether a space follows each delimiter.
+        skip: Rows above the names of the columns, blank ones too; one with a line break in a cell is one.
+        name_rows: Rows that name the columns; 0 where the first row is data already.
+        names: Of the columns, where they are not simply those of one row; empty otherwise.
+    """
+
+    delimiter: str
+    quote: str = '"'
+    escape: str = ""
+    spaced: bool = False
+    skip: int = 0
+    name_rows: int = 1
+    names: tuple[str, ...] = ()
+
+
+def of(lines: Sequence[str], usual: str) -> Layout:
+    """The layout of a file with these first lines; `usual` is the delimiter that its kind mostly has."""
+    delimiter = _delimiter(lines, usual)
+    quote = "'" if _quoted(lines, delimiter, "'") else '"'
+    escape = _escape(lines, quote)
+    spaced = delimiter != " " and any(f"{delimiter} {quote}" in line for line in lines)
+    dialect = {"delimiter": delimiter, "quotechar": quote, "skipinitialspace": spaced}
+    if escape:
+        dialect |= {"escapechar": escape, "doublequote": False}
+    read = csv.reader((line + "\n" for line in lines), **dialect)
+    rows = [[cell.strip() for cell in row] for row in read]
+    first = _first_row(rows)
+    name_rows, names = _names(rows[first:])
+    return Layout(delimiter, quote, escape, spaced, first, name_rows, names)
+
+
+# How cells are told apart
+
+
+def _delimiter(lines: Sequence[str], usual: str) -> str:
+    def score(delimiter: str) -> tuple[float, int, bool]:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row)]
+        if not rows:
+            return 0.0, 1, delimiter == usual
+        widths = Counter(map(len, rows))
+        width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+        # Words have spaces between them, too.
+        if width == 1 or (delimiter == " " and (count < len(rows) or width < 3)):
+            return 0.0, 1, delimiter == usual
+        return count / len(rows), width, delimiter == usual
+
+    scores = {delimiter: score(delimiter) for delimiter in DELIMITERS}
+    if scores[" "][0] and max(scores[other][0] for other in DELIMITERS if other != " ") >= 0.5:
+        del scores[" "]
+    return max(scores, key=scores.__getitem__)
+
+
+def _quoted(lines: Sequence[str], delimiter: str, quote: str) -> bool:
+    """Whether cells stand in these quotes: several, and more than in the usual ones."""
+    begins = re.compile(rf"(?:^|{re.escape(delimiter)}) ?([\"']).*?\1 ?(?={re.escape(delimiter)}|$)")
+    found = Counter(match[1] for line in lines for match in begins.finditer(line[:LINE_CHARS]))
+    return found[quote] >= max(2, len(lines) / 4, 10 * found['"'])
+
+
+def _escape(lines: Sequence[str], quote: str) -> str:
+    """What stands before a quote that is meant as one; "" where it is doubled, or none is there."""
+    text = "\n".join(lines)
+    for mark in ("\\", "\0"):
+        if f"{mark}{quote}" in text and f"{mark}{quote}{quote}" not in text.replace(f"{quote}{quote}", ""):
+            return mark
+    return ""
+
+
+# Where the table begins, and what names its columns
+
+
+def _first_row(rows: Sequence[Sequence[str]]) -> int:
+    """The first row that is as wide as the table."""
+    filled = [sum(map(bool, row)) for row in rows]
+    usual = _usual([count for count in filled if count])
+    if usual < 2:
+        return next((place for place, count in enumerate(filled) if count), 0)
+    widths = {len(row) for row in rows[1:] if row}
+    if len(widths) == 1 and len(rows[0]) > max(widths) > 1 and _stands_above_numbers(rows[1], rows[2:]):
+        return 1
+    for place, count in enumerate(filled[:MOST_SKIPPED]):
+        below = [other for other in filled[place + 1 : place + 6] if other]
+        full = count == len(rows[place]) > 1
+        if full or (2 * count > usual and (not below or 2 * max(below) > usual)):
+            # The names of groups of columns, of which most are blank, stand directly above.
+            above = place - 1
+            if above >= 0 and filled[above] >= 2 and len(rows[above]) == len(rows[place]):
+                return above
+            return place
+    return 0
+
+
+def _stands_above_numbers(row: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    numeric = _numeric_columns(body, len(row))
+    return bool(numeric) and all(_is_word(row[place]) for place in numeric)
+
+
+def _usual(counts: Sequence[int]) -> int:
+    """How many cells a full row has; those of one cell say little, where others have more."""
+    several = [count for count in counts if count > 1]
+    of = several if 5 * len(several) >= len(counts) else counts
+    return max(Counter(of).items(), key=lambda item: (item[1], item[0]))[0] if of else 0
+
+
+def _names(rows: Sequence[Sequence[str]]) -> tuple[int, tuple[str, ...]]:
+    """How many rows name the columns, and the names where they are not those of a single row."""
+    width = max(map(len, rows), default=0)
+    body = [row for row in rows[MOST_NAME_ROWS : BODY_ROWS + MOST_NAME_ROWS] if any(row)]
+    if not body:
+        return 1, ()
+    numeric = _numeric_columns(body, width)
+
+    def cell(row: Sequence[str], place: int) -> str:
+        return row[place] if place < len(row) else ""
+
+    first = rows[0]
+    if numeric:
+        values = sum(_is_value(cell(first, place)) for place in numeric)
+        words = any(_is_word(cell(first, place)) for place in numeric)
+        if 2 * values > len(numeric) and not words and not _years(first, body, numeric):
+            return 0, tuple(f"column_{number}" for number in range(1, width + 1))
+    count = 1
+    while count < min(MOST_NAME_ROWS, len(rows) - 1) and _names_too(rows[count - 1], rows[count], numeric):
+        count += 1
+    return (count, _joined(rows[:count], width)) if count > 1 else (1, ())
+
+
+def _years(row: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
+    """Whether years stand above numbers that are none, beside names."""
+    said = [row[place] for place in numeric if place < len(row) and row[place]]
+    below = [line[place] for line in body for place in numeric if place < len(line)]
+    return (
+        len(said) > 1
+        and all(YEAR.fullmatch(text) for text in said)
+        and not all(YEAR.fullmatch(text) for text in below)
+    )
+
+
+def _names_too(above: Sequence[str], row: Sequence[str], numeric: Sequence[int]) -> bool:
+    """Whether the row goes on with names: it repeats those above, or says more where they are blank."""
+    if not any(row):
+        return False
+    if list(row) == list(above):
+        return True
+    if all(above):
+        return False
+    words = [row[place] for place in numeric if place < len(row) and row[place]]
+    parts = not row[0] and len([cell for cell in row if cell]) > 1 and all(map(_is_word, filter(None, row)))
+    return parts or (bool(words) and all(map(_is_word, words)))
+
+
+def _joined(rows: Sequence[Sequence[str]], width: int) -> tuple[str, ...]:
+    """Names of several rows in one; that of a group holds until the next."""
+    names = []
+    groups = [""] * (len(rows) - 1)
+    for place in range(width):
+        parts = []
+        for level, row in enumerate(rows):
+            text = row[place] if place < len(row) else ""
+            if level < len(groups):
+                groups[level] = text or groups[level]
+                text = groups[level]
+                if text and not any(other[place] for other in rows[level + 1 :] if place < len(other)):
+                    text = row[place] if place < len(row) else ""
+            if text and text not in parts:
+                parts.append(text)
+        names.append(" ".join(parts))
+    return tuple(names)
+
+
+def _numeric_columns(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    return [place for place in range(width) if _numeric([row[place] for row in rows if place < len(row)])]
+
+
+def _numeric(cells: Sequence[str]) -> bool:
+    present = [cell for cell in cells if cell]
+    return bool(present) and sum(map(_is_value, present)) >= ENOUGH * len(present)
+
+
+def _is_value(cell: str) -> bool:
+    return len(cell) <= VALUE_CHARS and bool(NUMBER.fullmatch(cell) or DATE.fullmatch(cell))
+
+
+def _is_word(cell: str) -> bool:
+    return bool(cell) and not _is_value(cell)
