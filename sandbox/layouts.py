@@ -10,7 +10,7 @@ table that is wider; names of columns stand above numbers and are none.
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
@@ -61,10 +61,39 @@ def of(lines: Sequence[str], usual: str) -> Layout:
     if escape:
         dialect |= {"escapechar": escape, "doublequote": False}
     read = csv.reader((line + "\n" for line in lines), **dialect)
-    rows = [[cell.strip() for cell in row] for row in read]
+    return Layout(
+        delimiter, quote, escape, spaced, *table_at([[cell.strip() for cell in row] for row in read])
+    )
+
+
+def table_at(rows: Sequence[Sequence[str]]) -> tuple[int, int, tuple[str, ...]]:
+    """A Layout's `skip`, `name_rows` and `names` for these first rows."""
     first = _first_row(rows)
-    name_rows, names = _names(rows[first:])
-    return Layout(delimiter, quote, escape, spaced, first, name_rows, names)
+    return first, *_names(rows[first:])
+
+
+def told(skip: int, name_rows: int) -> list[str]:
+    """What a reader is to know of it."""
+    notes = [f"{skip} row{'s' * (skip != 1)} above the table left out"] if skip else []
+    notes += [f"{name_rows} rows of names joined"] if name_rows > 1 else []
+    return notes + (["no row of names"] if not name_rows else [])
+
+
+def different(names: Sequence[str]) -> list[str]:
+    """The names, made different as pandas does it; one that is empty gets its place."""
+    made: dict[str, None] = {}
+    for place, name in enumerate(names):
+        made[free_name(name or f"Unnamed: {place}", made, join=".", first=1)] = None
+    return [*made]
+
+
+def free_name(name: str, taken: Container[str], join: str = "_", first: int = 2) -> str:
+    """The name, or with the first number behind it that makes it none of the taken ones."""
+    free, number = name, first
+    while (free if join == "." else free.lower()) in taken:
+        free = f"{name}{join}{number}"
+        number += 1
+    return free
 
 
 # How cells are told apart
@@ -121,10 +150,10 @@ def _first_row(rows: Sequence[Sequence[str]]) -> int:
         full = count == len(rows[place]) > 1
         if full or (2 * count > usual and (not below or 2 * max(below) > usual)):
             # The names of groups of columns, of which most are blank, stand directly above.
-            above = place - 1
-            if above >= 0 and filled[above] >= 2 and len(rows[above]) == len(rows[place]):
-                return above
-            return place
+            above = rows[place - 1] if place else []
+            groups = len(above) == len(rows[place]) and filled[place - 1] >= 2
+            alone = all(rows[place]) and len(set(rows[place])) == count  # names that need no group's
+            return place - 1 if groups and (not above[0] or not alone) else place
     return 0
 
 
@@ -153,7 +182,7 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[int, tuple[str, ...]]:
 
     first = rows[0]
     if numeric:
-        values = sum(_is_value(cell(first, place)) for place in numeric)
+        values = sum(_same_kind(cell(first, place), body, place) for place in numeric)
         words = any(_is_word(cell(first, place)) for place in numeric)
         if 2 * values > len(numeric) and not words and not _years(first, body, numeric):
             return 0, tuple(f"column_{number}" for number in range(1, width + 1))
@@ -161,6 +190,15 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[int, tuple[str, ...]]:
     while count < min(MOST_NAME_ROWS, len(rows) - 1) and _names_too(rows[count - 1], rows[count], numeric):
         count += 1
     return (count, _joined(rows[:count], width)) if count > 1 else (1, ())
+
+
+def _same_kind(text: str, body: Sequence[Sequence[str]], place: int) -> bool:
+    """Whether it is a date among dates, or a number among numbers: a date above numbers is a name."""
+    if not _is_value(text):
+        return False
+    below = [row[place] for row in body if place < len(row) and row[place]]
+    dates = sum(bool(DATE.fullmatch(cell)) for cell in below)
+    return bool(DATE.fullmatch(text)) == (2 * dates > len(below))
 
 
 def _years(row: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
@@ -183,7 +221,8 @@ def _names_too(above: Sequence[str], row: Sequence[str], numeric: Sequence[int])
     if all(above):
         return False
     words = [row[place] for place in numeric if place < len(row) and row[place]]
-    parts = not row[0] and len([cell for cell in row if cell]) > 1 and all(map(_is_word, filter(None, row)))
+    new = any(text and not over for text, over in zip(row, above, strict=False))
+    parts = new and not row[0] and sum(map(bool, row)) > 1 and all(map(_is_word, filter(None, row)))
     return parts or (bool(words) and all(map(_is_word, words)))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
-from sandbox import textfiles, workbooks
+from sandbox import layouts, textfiles, workbooks
 from sandbox.records import MIB, InputError, Limits
 
 PREIMPORTED = {"datetime": datetime, "math": math, "re": re}
@@ -62,7 +62,7 @@ def read_all(paths: list[Path], limits: Limits) -> list[Table]:
             taken = {table.name.lower() for table in tables}
             workbook = path.suffix.lower() in workbooks.SUFFIXES
             label = found.sheet if workbook else f"{path.stem} {found.sheet}"
-            name = _free_name(python_name(label.strip() or path.stem), taken)
+            name = layouts.free_name(python_name(label.strip() or path.stem), taken)
             part = f"sheet {found.sheet}" if workbook else found.sheet
             source = f"{path.name}, {part}" if found.sheet else path.name
             frame, tidying = _tidy(found.frame, source, limits)
@@ -87,17 +87,9 @@ def unique_columns(names: Iterable[object]) -> list[str]:
     for name in names:
         parts = name if isinstance(name, tuple) else (name,)
         base = " ".join(str(part).strip() for part in parts) or "unnamed"
-        unique.append(_free_name(base, taken, join=".", first=1))
+        unique.append(layouts.free_name(base, taken, join=".", first=1))
         taken.add(unique[-1])
     return unique
-
-
-def _free_name(name: str, taken: set[str], join: str = "_", first: int = 2) -> str:
-    free, number = name, first
-    while (free if join == "." else free.lower()) in taken:
-        free = f"{name}{join}{number}"
-        number += 1
-    return free
 
 
 def _read(path: Path, limits: Limits) -> list[Found]:
@@ -125,14 +117,8 @@ def _read_suffix(path: Path, suffix: str, limits: Limits) -> list[Found]:
     if suffix in workbooks.SUFFIXES:
         sheets = workbooks.read(path)
         # A workbook of one table is called by its file's name: "Sheet1" tells nothing.
-        return [
-            Found(
-                name if len(sheets) > 1 else "",
-                sheets[name],
-                f'pd.read_excel({path.name!r}, sheet_name={name!r}, engine="calamine")',
-            )
-            for name in sheets
-        ]
+        several = len(sheets) > 1
+        return [Found(one.name if several else "", one.frame, one.load, one.note) for one in sheets]
     frame, load = _read_json(path) if suffix in JSON_SUFFIXES else _read_parquet(path, limits)
     return [Found("", frame, load)]
 

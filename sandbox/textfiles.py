@@ -5,7 +5,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,8 +72,6 @@ def read(path: Path, most_columns: int) -> list[Part]:
         raise InputError(f"{path.name} has {width:,} columns; at most {most_columns:,} can be read.")
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
     notes += [] if layout.delimiter == usual else [f"{DELIMITERS[layout.delimiter]}-separated"]
-    notes += [f"{layout.name_rows} rows of names joined"] if layout.name_rows > 1 else []
-    notes += ["no row of names"] if not layout.name_rows else []
     extents = _extents(path, encoding, layout)
     parts = []
     for number, (skip, rows) in enumerate(extents, 1):
@@ -82,8 +80,8 @@ def read(path: Path, most_columns: int) -> list[Part]:
         frame, load, again = _without_names(frame, load)
         frame, load = _readable(frame, load, text)
         frame, load = _all_typed(frame, load, layout.delimiter == ";")
-        above = [f"{skip} row{'s' * (skip != 1)} above the table left out"] if skip and number == 1 else []
-        note = ", ".join(filter(None, [*notes, *above, unfit, again]))
+        found = layouts.told(skip if number == 1 else 0, layout.name_rows)
+        note = ", ".join(filter(None, [*notes, *found, unfit, again]))
         parts.append(Part(f"part {number}" if len(extents) > 1 else "", frame, note, load))
     return parts
 
@@ -305,21 +303,10 @@ def _options(encoding: str, layout: Layout) -> dict[str, object]:
     if layout.spaced:
         options["skipinitialspace"] = True
     if layout.names:
-        names = list(unique(layout.names))
-        options |= {"header": None, "names": names}
+        options |= {"header": None, "names": layouts.different(layout.names)}
     if lines := layout.skip + (layout.name_rows if layout.names else 0):
         options["skiprows"] = lines
     return options
-
-
-def unique(names: Sequence[str]) -> Iterator[str]:
-    """The names, made different as pandas does it; one that is empty by its place."""
-    taken: set[str] = set()
-    for place, name in enumerate(names):
-        base = name or f"Unnamed: {place}"
-        free = next(f for n in itertools.count() if (f := f"{base}.{n}" if n else base) not in taken)
-        taken.add(free)
-        yield free
 
 
 def _code(path: Path, options: dict[str, object]) -> str:

@@ -1,18 +1,32 @@
 """Reads Excel workbooks, inside the child: each sheet with cells in it is a table."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from openpyxl.cell import cell
 
+from sandbox import layouts
 from sandbox.records import InputError
 
-SUFFIXES = (".xlsx", ".xls")
+SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 HEAD_ROWS = 3
+SAMPLE_ROWS = 200
 
 
-def read(path: Path) -> dict[str, pd.DataFrame]:
-    """Returns the sheets that have cells, by name, in order; the first row is the header.
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet as read; `load` is code that reads the same, `note` what was decided, "" if nothing."""
+
+    name: str
+    frame: pd.DataFrame
+    load: str
+    note: str
+
+
+def read(path: Path) -> list[Sheet]:
+    """Returns the sheets that have cells, in order.
 
     Raises InputError if there is none, and what the reader raises.
     """
@@ -22,7 +36,50 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
     filled = {name: frame for name, frame in tables.items() if len(frame)} or tables
     if not filled:
         raise InputError(f"{path.name} has no sheet with cells in it.")
-    return filled
+    hidden = _hidden(path)
+    return [_sheet(path, name, frame, ["hidden sheet"] * (name in hidden)) for name, frame in filled.items()]
+
+
+def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str]) -> Sheet:
+    """The sheet as a table, found in what pandas made of it by taking the first row for its names."""
+    skip, name_rows, names = layouts.table_at(_rows(frame))
+    options: dict[str, object] = {}
+    if names:
+        options = {"header": None, "names": layouts.different(names)}
+    if lines := skip + (name_rows if names else 0):
+        options["skiprows"] = lines
+    if options:
+        found = pd.read_excel(path, sheet_name=name, engine="calamine", **options)
+        if len(found):
+            frame = found
+        else:  # there was nothing but names
+            options, skip, name_rows = {}, 0, 1
+    said = "".join(f", {key}={value!r}" for key, value in options.items())
+    load = f'pd.read_excel({path.name!r}, sheet_name={name!r}, engine="calamine"{said})'
+    notes = [*notes, *layouts.told(skip, name_rows)]
+    blank = int(frame.isna().all(axis=1).sum())
+    if 0 < blank < len(frame):
+        frame, load = (
+            frame.dropna(how="all", ignore_index=True),
+            f"{load}.dropna(how='all', ignore_index=True)",
+        )
+        notes.append(f"{blank} blank row{'s' * (blank != 1)} left out")
+    return Sheet(name, frame, load, ", ".join(notes))
+
+
+def _rows(frame: pd.DataFrame) -> list[list[str]]:
+    """The sheet's first rows as text, the names with it that pandas took from the first."""
+    head = frame.head(SAMPLE_ROWS).astype(object)
+    names = [re.sub(r"^Unnamed: \d+$", "", str(name)) for name in frame.columns]
+    body = [["" if pd.isna(one) else str(one).strip() for one in row] for row in head.itertuples(index=False)]
+    return [[name.strip() for name in names], *body]
+
+
+def _hidden(path: Path) -> set[str]:
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum
+
+    sheets = CalamineWorkbook.from_path(path).sheets_metadata
+    return {sheet.name for sheet in sheets if sheet.visible != SheetVisibleEnum.Visible}
 
 
 def write_text_as_text() -> None:

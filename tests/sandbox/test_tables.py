@@ -218,6 +218,50 @@ def test_a_workbook_of_one_sheet_is_called_by_its_file(tmp_path):
         assert session.run("df is plan is tables['plan']").stdout == "True\n"
 
 
+@pytest.fixture
+def plan(tmp_path):
+    """A workbook as people make them: titles, groups of columns, notes on a hidden sheet."""
+    path = tmp_path / "plan.xlsx"
+    sheets = {
+        "Costs": [
+            ["Plan 2024", None, None, None],
+            [None] * 4,
+            [None, "first half", None, "second half"],
+            ["team", "people", "cost", "people"],
+            ["North", 3, 1.5, 4],
+            ["South", 5, 2.5, 6],
+            [None] * 4,
+            ["West", 2, 0.5, 2],
+            ["East", 1, 0.25, 1],
+            ["Centre", 4, 2, 5],
+        ],
+        "Months": [
+            ["team", datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)],
+            *[[t, 1, 2] for t in "abcde"],
+        ],
+        "Old": [["x"], [1]],
+    }
+    with pd.ExcelWriter(path) as writer:
+        for name, rows in sheets.items():
+            pd.DataFrame(rows).to_excel(writer, sheet_name=name, index=False, header=False)
+        writer.sheets["Old"].sheet_state = "hidden"
+    return path
+
+
+def test_a_sheets_table_is_found_below_its_title_with_all_rows_of_names(plan):
+    with sandbox.open([plan]) as session:
+        costs, months, old = session.profile()
+        assert [column.name for column in costs.columns] == [
+            "team", "first half people", "first half cost", "second half people",
+        ]  # fmt: skip
+        assert costs.rows == 5 and costs.columns[1].kind == "number"
+        assert costs.note == "2 rows above the table left out, 2 rows of names joined, 1 blank row left out"
+        assert months.rows == 5 and months.columns[0].name == "team"  # dates above numbers are names
+        assert old.note == "hidden sheet"
+        step = session.run(f"print(({costs.load}).equals(Costs), ({old.load}).equals(Old))")
+    assert step.stdout == "True True\n"
+
+
 def test_several_files_are_several_tables(tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
