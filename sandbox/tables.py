@@ -25,6 +25,8 @@ from sandbox.records import MIB, InputError, Limits
 PREIMPORTED = {"datetime": datetime, "math": math, "re": re}
 OWN_NAMES = {"pd", "np", "plt", "df", "tables", "sql", "inspect_source", *PREIMPORTED}
 RESERVED = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *OWN_NAMES}
+# Where rows of blanks are there for the eye.
+BY_HAND = (*textfiles.SUFFIXES, *workbooks.SUFFIXES)
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 SUFFIXES = (*textfiles.SUFFIXES, ".parquet", *workbooks.SUFFIXES, *JSON_SUFFIXES)
 
@@ -66,7 +68,10 @@ def read_all(paths: list[Path], limits: Limits) -> list[Table]:
             part = f"sheet {found.sheet}" if workbook else found.sheet
             source = f"{path.name}, {part}" if found.sheet else path.name
             frame, tidying = _tidy(found.frame, source, limits)
-            tables.append(Table(name, source, path, frame, found.load + tidying, found.note))
+            load, note = found.load + tidying, found.note
+            if path.suffix.lower() in BY_HAND:
+                frame, load, note = _without_blank(frame, load, note)
+            tables.append(Table(name, source, path, frame, load, note))
     return tables
 
 
@@ -169,6 +174,18 @@ def _tidy(frame: pd.DataFrame, source: str, limits: Limits) -> tuple[pd.DataFram
     for name in categories:
         frame[name] = pd.Series(np.asarray(frame[name]), index=frame.index)
     return frame, code + textfiles.in_columns(categories, "pd.Series(np.asarray(t[c]), index=t.index)")
+
+
+def _without_blank(frame: pd.DataFrame, load: str, note: str) -> tuple[pd.DataFrame, str, str]:
+    """Returns the table without rows of blanks, the code, and the note; one column's blanks are values."""
+    # Only rows that begin with nothing are looked at in whole: a table may have millions.
+    starts = frame[frame.iloc[:, 0].isna()]
+    blank = int(starts.isna().all(axis=1).sum())
+    if len(frame.columns) == 1 or not 0 < blank < len(frame):
+        return frame, load, note
+    told = f"{blank:,} blank row{'s' * (blank != 1)} left out"
+    kept = frame.dropna(how="all", ignore_index=True)
+    return kept, f"{load}.dropna(how='all', ignore_index=True)", f"{note}, {told}" if note else told
 
 
 def _check_shape(source: str, rows: int, columns: int, limits: Limits) -> None:

@@ -240,14 +240,6 @@ def _read_csv(path: Path, encoding: str, layout: Layout, rows: int | None) -> tu
             frame, code = pd.read_csv(path, **options), _code(path, options)
         else:
             frame, code = frame.reset_index(), f"{code}.reset_index()"
-    blank = int(frame.isna().all(axis=1).sum())
-    if 0 < blank < len(frame):
-        frame, code = (
-            frame.dropna(how="all", ignore_index=True),
-            f"{code}.dropna(how='all', ignore_index=True)",
-        )
-        told = f"{blank} blank row{'s' * (blank != 1)} left out"
-        note = f"{note}, {told}" if note else told
     return frame, code, note
 
 

@@ -57,13 +57,6 @@ def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str]) -> Shee
     said = "".join(f", {key}={value!r}" for key, value in options.items())
     load = f'pd.read_excel({path.name!r}, sheet_name={name!r}, engine="calamine"{said})'
     notes = [*notes, *layouts.told(skip, name_rows)]
-    blank = int(frame.isna().all(axis=1).sum())
-    if 0 < blank < len(frame):
-        frame, load = (
-            frame.dropna(how="all", ignore_index=True),
-            f"{load}.dropna(how='all', ignore_index=True)",
-        )
-        notes.append(f"{blank} blank row{'s' * (blank != 1)} left out")
     return Sheet(name, frame, load, ", ".join(notes))
 
 
