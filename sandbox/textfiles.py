@@ -18,7 +18,9 @@ from sandbox.records import InputError
 SUFFIXES = (".csv", ".tsv", ".txt")
 HEAD_BYTES = 64 * 1024
 SAMPLE_LINES = 200
+# Of larger files rows are not looked at one by one.
 MENDED_BYTES = 4 * 2**20
+# Where Unicode has controls, which nobody writes, Windows has dashes and quotes.
 CONTROLS = re.compile("[\x80-\x9f]")
 SAMPLE_CELLS = 100
 # pandas reads files of some 2**20 cells in pieces, and a column may change its type from one to the next.
@@ -76,7 +78,7 @@ def read(path: Path, most_columns: int) -> list[Part]:
     parts = []
     for number, (skip, rows) in enumerate(extents, 1):
         here = replace(layout, skip=skip)
-        frame, load, unfit = _read_csv(path, encoding, here, rows if len(extents) > 1 else None)
+        frame, load, unfit = _read_csv(path, encoding, here, rows)
         frame, load, again = _without_names(frame, load)
         frame, load = _readable(frame, load, text)
         frame, load = _all_typed(frame, load, layout.delimiter == ";")
@@ -86,13 +88,13 @@ def read(path: Path, most_columns: int) -> list[Part]:
     return parts
 
 
-def _extents(path: Path, encoding: str, layout: Layout) -> list[tuple[int, int]]:
-    """For each table of the file the rows above its names, and how many it has below them.
+def _extents(path: Path, encoding: str, layout: Layout) -> list[tuple[int, int | None]]:
+    """For each table of the file the rows above its names, and how many it has below them, None for all.
 
     Another one begins where a row names the same columns again with some more or fewer. (Where it names
     the very same, the table goes on.)
     """
-    whole = [(layout.skip, 0)]
+    whole: list[tuple[int, int | None]] = [(layout.skip, None)]
     if layout.name_rows != 1 or path.stat().st_size > MENDED_BYTES:
         return whole
     with path.open(encoding=encoding, errors="replace", newline="") as file:
@@ -138,10 +140,7 @@ def _without_names(frame: pd.DataFrame, load: str) -> tuple[pd.DataFrame, str, s
 
 
 def _readable(frame: pd.DataFrame, load: str, text: str) -> tuple[pd.DataFrame, str]:
-    """Returns the table with the dashes and quotes that a wrong conversion has made control characters.
-
-    Windows has them where Unicode has controls, which nobody writes.
-    """
+    """Returns the table with the dashes and quotes that a wrong conversion has made control characters."""
     if not CONTROLS.search(text):
         return frame, load
     change = str.maketrans(
