@@ -8,7 +8,7 @@ import pytest
 
 import sandbox
 from agent.run import new_episode, run
-from benchmarks import examples
+from benchmarks import examples, files
 from tests.agent.conftest import ScriptedModel
 
 SALES = Path(__file__).parent.parent / "assets/examples/sales.csv"
@@ -74,3 +74,28 @@ def test_the_name_of_a_server_makes_a_plain_file_name():
         == "gallery-endpoint-http-host-80-v1-a-b"
     )
     assert examples.run_name("coder-1.5b", gallery=False) == "examples-coder-1.5b"
+
+
+def test_a_messy_set_is_judged_by_shape_header_and_every_cell(tmp_path):
+    polluted = tmp_path / "pollock" / "polluted"
+    for name, messy in (("title.csv", "A title\na,b,c\n1,2,x\n3,4,y\n5,6,z\n7,8,w\n"), ("empty.csv", "")):
+        for part, text in (("csv", messy), ("clean", "a,b,c\n1,2.0,x\n3,4,y\n5,6,z\n7,8,w\n")):
+            (polluted / part).mkdir(parents=True, exist_ok=True)
+            (polluted / part / name).write_text(text)
+    expected = dict(files.gold(tmp_path))
+    right, wrong = (files.judge(files.ours, path, expected[path]) for path in reversed(expected))
+    assert (right.shape, right.header, right.cells, right.problem) == (True, True, True, "")
+    assert not (wrong.shape or wrong.cells) and "is empty (0 bytes)" in wrong.problem
+    judged = {"DataSense": {Path("right"): right, Path("wrong"): wrong}}
+    assert "| DataSense | 2 | 50.0% | 50.0% | 1 |" in files.table(judged)
+    assert files.rest([polluted / "csv" / "title.csv", polluted / "csv" / "empty.csv"]).startswith(
+        "2 other files: 1 read, 1 refused with a sentence, 0 worse."
+    )
+
+
+def test_cells_are_the_same_as_text_number_or_moment():
+    assert files.same("1,204", "1204.0") and files.same("2024-01-02", "2024-01-02 00:00:00")
+    assert files.same("", "NaN") and files.same("TRUE", "True")
+    assert (
+        not files.same("12", "1.2") and not files.same("a", "") and not files.same("2024-01-02", "2024-02-01")
+    )

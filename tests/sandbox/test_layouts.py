@@ -2,6 +2,9 @@
 
 import csv
 import io
+import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -128,3 +131,22 @@ def test_dashes_that_a_wrong_conversion_made_control_characters_are_readable_aga
 
 def test_a_line_of_quotes_without_end_takes_no_time(tmp_path):
     layouts.of(["'," * 30_000, '"' * 60_000, "1" * 60_000 + "x"], ",")
+
+
+def test_the_command_line_tells_how_a_file_is_read(tmp_path):
+    file = tmp_path / "sales.csv"
+    file.write_text(f"Sales by region\nregion;orders;weight\n{BODY}".replace(",", ";"))
+
+    def read(*words):
+        command = [sys.executable, "-m", "sandbox", "read", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    (table,) = json.loads(read(file, "--json").stdout)
+    assert (table["rows"], [column["name"] for column in table["columns"]]) == (
+        5,
+        ["region", "orders", "weight"],
+    )
+    assert "semicolon-separated, 1 row above the table left out" in read(file).stdout
+    refused = read(tmp_path / "none.csv")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == "error: none.csv does not exist: check the path.\n"
