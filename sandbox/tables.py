@@ -6,13 +6,15 @@ by an `InputError` that starts with the file's name.
 
 import builtins
 import datetime
+import gzip
 import json
 import keyword
 import math
 import re
 import unicodedata
+import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ RESERVED = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *OWN_NAMES}
 # Where rows of blanks are there for the eye.
 BY_HAND = (*textfiles.SUFFIXES, *workbooks.SUFFIXES)
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+PACKED = ".gz"
 SUFFIXES = (*textfiles.SUFFIXES, ".parquet", *workbooks.SUFFIXES, *JSON_SUFFIXES)
 
 
@@ -63,13 +66,14 @@ def read_all(paths: list[Path], limits: Limits) -> list[Table]:
         for found in _read(path, limits):
             taken = {table.name.lower() for table in tables}
             workbook = path.suffix.lower() in workbooks.SUFFIXES
-            label = found.sheet if workbook else f"{path.stem} {found.sheet}"
-            name = layouts.free_name(python_name(label.strip() or path.stem), taken)
+            stem = Path(path.stem).stem if path.suffix.lower() == PACKED else path.stem
+            label = found.sheet if workbook and found.sheet else f"{stem} {found.sheet}"
+            name = layouts.free_name(python_name(label.strip()), taken)
             part = f"sheet {found.sheet}" if workbook else found.sheet
             source = f"{path.name}, {part}" if found.sheet else path.name
             frame, tidying = _tidy(found.frame, source, limits)
             load, note = found.load + tidying, found.note
-            if path.suffix.lower() in BY_HAND:
+            if path.suffix.lower() in (*BY_HAND, PACKED):
                 frame, load, note = _without_blank(frame, load, note)
             tables.append(Table(name, source, path, frame, load, note))
     return tables
@@ -99,6 +103,8 @@ def unique_columns(names: Iterable[object]) -> list[str]:
 
 def _read(path: Path, limits: Limits) -> list[Found]:
     suffix = path.suffix.lower()
+    if suffix == PACKED and Path(path.stem).suffix.lower() in textfiles.SUFFIXES:
+        return _read_packed(path, limits)
     if suffix not in SUFFIXES:
         raise InputError(f"{path.name} is not of a kind that can be read ({', '.join(SUFFIXES)}).")
     if path.stat().st_size == 0:
@@ -113,6 +119,29 @@ def _read(path: Path, limits: Limits) -> list[Found]:
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".")[:200]
         raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}.") from None
+
+
+def _read_packed(path: Path, limits: Limits) -> list[Found]:
+    """Reads text that gzip has packed; the code that loads it names the packed file, which pandas unpacks."""
+    plain = path.with_name(f"unpacked-{path.stem}")
+    try:
+        with gzip.open(path) as packed, plain.open("xb") as file:
+            while block := packed.read(MIB):
+                file.write(block)
+                if file.tell() > limits.input_bytes:
+                    most = limits.input_bytes // MIB
+                    raise InputError(
+                        f"{path.name} is too large unpacked: more than {most:,} MiB. Split it, or give "
+                        "a part of it."
+                    )
+        found = _read(plain, limits)
+        return [replace(one, load=one.load.replace(repr(plain.name), repr(path.name), 1)) for one in found]
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(f"{path.name} cannot be unpacked: {error}.") from None
+    except InputError as error:
+        raise InputError(str(error).replace(plain.name, path.name)) from None
+    finally:
+        plain.unlink(missing_ok=True)
 
 
 def _read_suffix(path: Path, suffix: str, limits: Limits) -> list[Found]:

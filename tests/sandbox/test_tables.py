@@ -2,6 +2,8 @@
 
 import datetime
 import decimal
+import gzip
+import re
 
 import numpy as np
 import pandas as pd
@@ -216,6 +218,33 @@ def test_a_workbook_of_one_sheet_is_called_by_its_file(tmp_path):
     with sandbox.open([tmp_path / "plan.xlsx"]) as session:
         assert (only(session).name, only(session).source) == ("plan", "plan.xlsx")
         assert session.run("df is plan is tables['plan']").stdout == "True\n"
+
+
+def test_packed_text_is_read_like_plain(tmp_path):
+    path = tmp_path / "sales.csv.gz"
+    path.write_bytes(gzip.compress(b"region;amount\nNorth;1,5\nSouth;2,5\n"))
+    with sandbox.open([path]) as session:
+        table = only(session)
+        assert (table.name, table.source, table.rows) == ("sales", "sales.csv.gz", 2)
+        assert table.note == "semicolon-separated"
+        step = session.run(f"import os; print(({table.load}).equals(df), os.listdir())")
+        assert step.stdout == "True ['sales.csv.gz']\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"a,b\n" + b"1,2\n" * 2**19)[:900], "many.csv.gz cannot be unpacked: Compressed file"),
+        (b"no gzip", "many.csv.gz cannot be unpacked: Not a gzipped file"),
+        (gzip.compress(b"\n\n"), "many.csv.gz holds nothing but blank lines."),
+        (gzip.compress(b"1,2\n" * 2**20), "many.csv.gz is too large unpacked: more than 2 MiB. Split it"),
+    ],
+)
+def test_packed_text_that_is_none_or_too_large_is_refused(tmp_path, content, message):
+    path = tmp_path / "many.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(sandbox.InputError, match=re.escape(message)):
+        sandbox.open([path], sandbox.Limits(input_bytes=2 * 2**20))
 
 
 @pytest.fixture
