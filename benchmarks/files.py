@@ -4,13 +4,15 @@
 
 MESSY is a folder with Pollock's files (polluted and survey, each with csv/ and clean/) and csv-spectrum's
 (csvs/ and json/). The clean version says shape, header and cells. Every other file below the folder must be
-read or be refused by one sentence, within 10 seconds. --list names the files that are read wrong.
+read or be refused by one sentence, within 10 seconds. --list names the files that are read wrong. CleverCSV
+joins the others where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import json
 import math
 import re
@@ -195,6 +197,8 @@ def _grid(frame: pd.DataFrame) -> Grid:
 
 
 READERS = {"DataSense": ours, "pandas.read_csv": with_pandas, "DuckDB read_csv": with_duckdb}
+if importlib.util.find_spec("clevercsv"):
+    READERS["CleverCSV"] = with_clevercsv
 
 
 # The report
