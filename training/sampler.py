@@ -7,7 +7,7 @@
 in one cache of keys and values: a step writes one token in each slot that is taken, a reply that ends frees
 its slot at once, and the next prompt is read into it. Of a prompt, only what follows the longest beginning
 that some slot still holds is read: a conversation that goes on, or questions about the same table.
-On a GPU a step is one recorded graph, so that Python does not launch its thousand kernels each time.
+How a step is computed stands in `training.slots`.
 
 For models whose layers all look at everything before them, as Qwen2's do. A reply depends on its conversation
 and seed alone, but for the last bits of a batch's arithmetic.
@@ -21,20 +21,18 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
-from transformers.cache_utils import Cache, CacheLayerMixin
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.cache_utils import Cache
 
 from agent.models.base import HEARTBEAT_SECONDS, Message, ModelError, Usage, until_stop
 from training.encode import prompt_ids
+from training.slots import ATTENTION, Layer, Steps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -48,7 +46,6 @@ STEPS_BETWEEN = 8
 # Python lets a thread that works keep the others waiting for so long. With 5 ms, its usual value, each of a
 # step's launches could cost as much while conversations prepare their next prompts.
 SWITCH_SECONDS = 0.0001
-ATTENTION = "sdpa-grouped"
 
 
 @dataclass(eq=False)
@@ -69,95 +66,6 @@ class _Request:
     @property
     def length(self) -> int:
         return len(self.prompt) + len(self.written)
-
-
-class _Layer(CacheLayerMixin):
-    """One layer's keys and values, each slots × heads × room × width."""
-
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor):
-        super().__init__()
-        self.keys, self.values = keys, values
-        self.is_initialized = True
-        self.rows: torch.Tensor  # the slots of this step's rows
-        self.positions: torch.Tensor  # rows × tokens
-        self.until = 0  # what lies behind is nobody's
-        self.in_order = False  # whether the rows are the first slots, in their order
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any):
-        """Stores this step's tokens; returns what its rows may look at."""
-        seen = []
-        for held, new in ((self.keys, key_states), (self.values, value_states)):
-            held[self.rows[:, None], :, self.positions] = new.transpose(1, 2)
-            part = held[:, :, : self.until]
-            seen.append(part[: len(self.rows)] if self.in_order else part[self.rows])
-        return tuple(seen)
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        pass
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.until, 0
-
-    def get_seq_length(self) -> int:
-        return self.until
-
-    def get_max_length(self) -> int:
-        return self.keys.shape[2]
-
-
-def _attention(module, query, key, value, attention_mask, scaling=None, **_):
-    """As transformers' "sdpa", which would copy each key and value for all of the heads that share it.
-
-    With one token a row, the heads that share them are that many tokens of one head.
-    """
-    rows, heads, tokens, width = query.shape
-    if tokens > 1:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling)
-    grouped = query.reshape(rows, key.shape[1], -1, width)
-    seen = scaled_dot_product_attention(grouped, key, value, attn_mask=attention_mask, scale=scaling)
-    return seen.reshape(rows, 1, heads, width), None
-
-
-AttentionInterface.register(ATTENTION, _attention)
-
-
-class _Steps:
-    """One token more in every slot; on a GPU, a graph for each length that there is to look at.
-
-    Args:
-        compute: Called with ids and positions, both slots × 1, and that length; gives slots × 1 × width.
-    """
-
-    def __init__(self, compute: Callable[..., torch.Tensor], slots: int, device: torch.device):
-        self._compute = compute
-        self._ids = torch.zeros((slots, 1), dtype=torch.long, device=device)
-        self._positions = torch.zeros_like(self._ids)
-        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
-
-    def __call__(self, ids: list[int], positions: list[int], until: int) -> torch.Tensor:
-        self._ids.copy_(torch.tensor(ids)[:, None])
-        self._positions.copy_(torch.tensor(positions)[:, None])
-        if self._ids.device.type != "cuda":
-            return self._compute(self._ids, self._positions, until)
-        if until not in self._graphs:
-            self._graphs[until] = self._recorded(until)
-        graph, states = self._graphs[until]
-        graph.replay()
-        return states
-
-    def _recorded(self, until: int) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
-        # Once without recording, since libraries set themselves up then; it writes what the replay will.
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            self._compute(self._ids, self._positions, until)
-        torch.cuda.current_stream().wait_stream(beside)
-        pool = next((graph.pool() for graph, _ in self._graphs.values()), None)
-        graph = torch.cuda.CUDAGraph()
-        # Other threads use the GPU no more than before, but may ask it something.
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            states = self._compute(self._ids, self._positions, until)
-        return graph, states
 
 
 class Sampler:
@@ -272,7 +180,7 @@ class Sampler:
             sys.setswitchinterval(SWITCH_SECONDS)
             with torch.inference_mode():
                 self._cache = self._new_cache()
-                self._step = _Steps(self._compute_step, self._slots, self._model.device)
+                self._step = Steps(self._compute_step, self._slots, self._model.device)
                 while self._admit(live):
                     for request in self._written(live):
                         del live[request.slot]
@@ -299,7 +207,7 @@ class Sampler:
         shape = (config.num_hidden_layers, 2, self._slots, heads, room, width)
         weight = self._model.get_input_embeddings().weight
         self._store = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
-        return Cache(layers=[_Layer(keys, values) for keys, values in self._store])
+        return Cache(layers=[Layer(keys, values) for keys, values in self._store])
 
     def _admit(self, live: dict[int, _Request]) -> bool:
         """Reads what waits into the free slots; False when the sampler is to end."""
