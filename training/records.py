@@ -35,7 +35,7 @@ from training.problems import Problem
 
 ROOT = Path(__file__).parent.parent
 CONFIG, PREDICTIONS, TRAJECTORIES = "config.json", "predictions.jsonl", "trajectories.jsonl"
-# Lines reach the disk so often. Waiting for each would bound a run to some ten problems a second.
+# Lines reach the disk so often: where disks are slow, hundreds of episodes would wait for each line.
 SYNC_SECONDS = 2.0
 _LIBRARIES = ("xllamacpp", "transformers", "torch", "peft", "pandas", "numpy", "duckdb", "smolagents")
 
