@@ -164,7 +164,8 @@ class _Part:
 
 def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: argparse.Namespace) -> None:
     """With several GPUs, rolls out on all of them, into the journals from which `_rolled` then goes on."""
-    cards = suite.gpus()
+    if (cards := suite.gpus()) < 2:
+        return
     parts = [
         _Part(
             name,
@@ -177,12 +178,11 @@ def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: 
         )
         for number, temperature in enumerate(options.temperatures)
         for name in names
-        if not name.startswith("endpoint:")
+        if not name.startswith(("endpoint:", "hf:"))  # they compute elsewhere
         for source in sorted(asked, key=lambda source: -len(asked[source]))
     ]
-    if cards > 1:
-        with _processes(cards) as pool:
-            list(pool.map(_roll_part, parts))
+    with _processes(cards) as pool:
+        list(pool.map(_roll_part, parts))
 
 
 def _processes(cards: int) -> Executor:

@@ -103,9 +103,8 @@ def run_sft(options: argparse.Namespace) -> None:
         four_bit=options.four_bit,
         without=tuple(options.without),
     )
-    samples.without(
-        samples.read(run.data, "train"), run.without
-    )  # before the minute that loading the model may take
+    # Before the minute that loading the model may take.
+    samples.without(samples.read(run.data, "train"), run.without)
     train(student.load(options.model, four_bit=options.four_bit), run)
     print((run.out / "README.md").read_text(encoding="utf-8"))
 
