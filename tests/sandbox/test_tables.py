@@ -220,6 +220,17 @@ def test_a_workbook_of_one_sheet_is_called_by_its_file(tmp_path):
         assert session.run("df is plan is tables['plan']").stdout == "True\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "columns", "rows"), [("t.xlsx", 2, 2), ("t.xlsx", 1, 3), ("t.parquet", 2, 3)]
+)
+def test_rows_of_blanks_are_left_out_where_a_person_may_have_put_them(tmp_path, name, columns, rows):
+    frame = pd.DataFrame({"a": [1, None, 3], "b": [4, None, 6]}).iloc[:, :columns]
+    path = tmp_path / name
+    frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_excel(path, index=False)
+    with sandbox.open([path]) as session:
+        assert only(session).rows == rows
+
+
 def test_packed_text_is_read_like_plain(tmp_path):
     path = tmp_path / "sales.csv.gz"
     path.write_bytes(gzip.compress(b"region;amount\nNorth;1,5\nSouth;2,5\n"))
