@@ -82,7 +82,7 @@ def run_suite(options: argparse.Namespace) -> None:
         raise ValueError(f"No part of the suite can be had: {' '.join(missing.values())}")
     settings = _settings(options)
     folder = options.out or results.BUILD / options.suite
-    cards = 0 if options.ray else suite.gpus()
+    cards = [] if options.ray else suite.gpus()
     work = suite.shards(options.model, asked, folder, settings, options.workers, cards)
     if options.ray:
         outcomes = suite.on_ray(work, options.workers, options.ray)

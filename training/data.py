@@ -164,7 +164,7 @@ class _Part:
 
 def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: argparse.Namespace) -> None:
     """With several GPUs, rolls out on all of them, into the journals from which `_rolled` then goes on."""
-    if (cards := suite.gpus()) < 2:
+    if len(cards := suite.gpus()) < 2:
         return
     parts = [
         _Part(
@@ -185,17 +185,17 @@ def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: 
         list(pool.map(_roll_part, parts))
 
 
-def _processes(cards: int) -> Executor:
+def _processes(cards: Sequence[str]) -> Executor:
     """One process for each GPU."""
     context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA's state
     free = context.SimpleQueue()
-    for card in range(cards):
+    for card in cards:
         free.put(card)
-    return ProcessPoolExecutor(cards, context, initializer=_take_card, initargs=(free,))
+    return ProcessPoolExecutor(len(cards), context, initializer=_take_card, initargs=(free,))
 
 
 def _take_card(free) -> None:
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(free.get())
+    os.environ["CUDA_VISIBLE_DEVICES"] = free.get()
 
 
 def _roll_part(part: _Part) -> None:

@@ -28,6 +28,7 @@ from training.problems import Problem, ProblemError
 from training.records import Prediction
 
 SAMPLE_SEED = 0
+GPUS = Path("/proc/driver/nvidia/gpus")  # a folder for each
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Shard:
     problems: dict[str, tuple[Problem, ...]]
     folder: Path
     settings: Settings
-    gpu: int | None = None
+    gpu: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,14 +128,14 @@ def shards(
     folder: Path,
     settings: Settings,
     workers: int,
-    cards: int = 0,
+    cards: Sequence[str] = (),
 ) -> list[Shard]:
     """The work, cut so that `workers` are busy.
 
     Args:
         contenders: Models as NAME or NAME@ADAPTER ("none": without its own one).
         folder: Where each shard keeps its journal.
-        cards: GPUs of this machine that the shards take in turn; 0 where something else assigns them.
+        cards: GPUs of this machine that the shards take in turn; none where something else assigns them.
     """
     pieces = max(1, workers // len(contenders))
     made = []
@@ -143,7 +144,7 @@ def shards(
         for piece in range(pieces):
             share = {name: tuple(cut(part, pieces)[piece]) for name, part in of.items()}
             where = folder / records.slug(contender) / f"shard-{piece + 1}-of-{pieces}"
-            gpu = len(made) % cards if cards else None
+            gpu = cards[len(made) % len(cards)] if cards else None
             made.append(Shard(model, adapter or None, share, where, bench.suited(settings, model), gpu))
     return made
 
@@ -154,9 +155,13 @@ def cut(of: Sequence[Problem], pieces: int) -> list[Sequence[Problem]]:
     return [of[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def gpus() -> int:
-    """NVIDIA's cards of this machine, counted without loading anything."""
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+def gpus() -> list[str]:
+    """NVIDIA's cards that this process may use, as CUDA names them; found without loading anything."""
+    present = len(list(GPUS.glob("*")))
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not present or allowed is None:
+        return list(map(str, range(present)))
+    return [card for card in allowed.split(",") if card]
 
 
 def run_shard(shard: Shard) -> Outcome:
@@ -166,7 +171,7 @@ def run_shard(shard: Shard) -> Outcome:
         ModelError, RunError, SandboxError: as `bench.run`.
     """
     if shard.gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(shard.gpu)
+        os.environ["CUDA_VISIBLE_DEVICES"] = shard.gpu
     model = models.load(shard.model, adapter=shard.adapter, slots=shard.settings.slots)
     try:
         predictions = {}

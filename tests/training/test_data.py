@@ -239,7 +239,7 @@ def test_a_yes_or_no_that_most_rollouts_miss_is_left_out_as_luck(play, problem):
 
 def test_an_embedded_student_is_without_an_adapter_where_none_is_named(monkeypatch):
     monkeypatch.setattr(data.models, "load", lambda name, adapter, slots: (name, adapter, slots))
-    monkeypatch.setattr(data.suite, "gpus", lambda: 0)
+    monkeypatch.setattr(data.suite, "gpus", list)
     assert data._load("coder-0.5b", 3) == (("coder-0.5b", "none", 3), Settings(slots=3))
     assert data._load("coder-0.5b@my.gguf", 1)[0] == ("coder-0.5b", "my.gguf", 1)
     (_, adapter, _), settings = data._load("gemma-4-e2b", 0)
@@ -292,24 +292,24 @@ def test_bad_input_is_told_before_a_model_is_asked(build, words, reason):
 def test_several_gpus_share_the_rollouts_and_the_set_is_the_same(build, monkeypatch):
     one = build("--temperatures", "0,0.5", out="one")
     asked = len(build.model.asked)
-    monkeypatch.setattr(data.suite, "gpus", lambda: 2)
+    monkeypatch.setattr(data.suite, "gpus", lambda: ["0", "1"])
     cards = []
 
-    def processes(count):
-        cards.append(count)
+    def processes(given):
+        cards.append(given)
         return ThreadPoolExecutor(1)  # the sandbox, too, is one for each process
 
     monkeypatch.setattr(data, "_processes", processes)
     data._held.cache_clear()
     two = build("--temperatures", "0,0.5", out="two")
-    assert cards == [2]
+    assert cards == [["0", "1"]]
     assert len(build.model.asked) == 2 * asked  # nothing is asked a second time when the set is made
     assert read(two) == read(one)
 
 
 def test_each_process_takes_a_gpu_of_its_own():
-    with data._processes(2) as pool:
-        assert set(pool.map(_card_after_a_while, range(4))) == {"0", "1"}
+    with data._processes(["0", "3"]) as pool:
+        assert set(pool.map(_card_after_a_while, range(4))) == {"0", "3"}
 
 
 def _card_after_a_while(_):

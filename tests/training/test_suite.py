@@ -50,13 +50,29 @@ def test_a_part_that_is_there_but_broken_is_named_too(data):
 
 def test_shards_hold_every_problem_once_and_take_the_gpus_in_turn(data, tmp_path):
     found, _ = suite.gather("hackathon", data)
-    made = suite.shards(["a", "b@none"], found, tmp_path, Settings(), workers=6, cards=2)
+    made = suite.shards(["a", "b@none"], found, tmp_path, Settings(), workers=6, cards=["0", "3"])
     assert [(shard.model, shard.adapter, shard.gpu) for shard in made] == [
-        ("a", None, 0), ("a", None, 1), ("a", None, 0), ("b", "none", 1), ("b", "none", 0), ("b", "none", 1),
+        ("a", None, "0"), ("a", None, "3"), ("a", None, "0"),
+        ("b", "none", "3"), ("b", "none", "0"), ("b", "none", "3"),
     ]  # fmt: skip
     of_b = [problem for shard in made[3:] for problem in shard.problems["databench-lite"]]
     assert of_b == found["databench-lite"]
     assert len({shard.folder for shard in made}) == 6
+
+
+@pytest.mark.parametrize(
+    ("allowed", "usable"), [(None, ["0", "1"]), ("1", ["1"]), ("0,1", ["0", "1"]), ("", [])]
+)
+def test_only_the_gpus_that_the_process_may_use_are_taken(tmp_path, monkeypatch, allowed, usable):
+    for card in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / card).mkdir()
+    monkeypatch.setattr(suite, "GPUS", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if allowed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    assert suite.gpus() == usable
+    monkeypatch.setattr(suite, "GPUS", tmp_path / "no driver")
+    assert suite.gpus() == []
 
 
 def run_suite(echo, data, out, *more):
