@@ -1,10 +1,11 @@
 """A PEFT LoRA adapter as a GGUF file for llama.cpp, which loads it beside the model's own file:
 
     python -m training export build/sft-coder-0.5b/adapter --model coder-0.5b --out coder-0.5b.gguf
-    python -m training export … --rank 16 --format q8_0 --check build/sft
+    python -m training export … --format q5_0 --bytes 10000000 --check build/sft
 
-A lower rank keeps the strongest directions of the adapter's change. What rank and format cost is told as the
-relative error of that change; --check has PyTorch and llama.cpp answer the same prompts and compares.
+--bytes gives each matrix the rank with which, over all of them, the strongest directions of the adapter's
+change fit into a file of that size. What this and the format cost is told as the relative error of the
+change; --check has PyTorch and llama.cpp answer the same prompts and compares.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ PROMPTS, TOKENS = 50, 64
 # Of these, llama.cpp keeps the rows of every matrix in transformers' order; of Llama's queries and keys not.
 ARCHITECTURES = ("qwen2",)
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A|B)\.weight")
+_ABOUT, _ABOUT_MATRIX = 1024, 320  # bytes of a file, and of a matrix's two names, shapes and gaps, at most
 # What changes the model otherwise than by adding scale · B · A to some of its matrices.
 _UNSUPPORTED = (
     "use_dora",
@@ -59,12 +61,11 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the file, its bytes, the matrices and the largest rank, and the relative error."""
+    """What was written: the file, its bytes, each matrix's rank, and the relative error of the change."""
 
     path: Path
     bytes: int
-    matrices: int
-    rank: int
+    ranks: tuple[int, ...]
     error: float
 
 
@@ -79,7 +80,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--model", required=True, choices=embedded, metavar="NAME")
     command.add_argument("--out", type=Path, required=True, metavar="FILE")
     command.add_argument("--format", choices=FORMATS, default="q8_0", help="of the numbers; default q8_0")
-    command.add_argument("--rank", type=int, metavar="R", help="a lower one than the adapter's")
+    command.add_argument(
+        "--bytes", type=int, metavar="N", help="cut the adapter to a file of at most so many"
+    )
     command.add_argument(
         "--check", type=Path, metavar="DIR", help=f"compare on {PROMPTS} validation prompts of an SFT set"
     )
@@ -88,13 +91,14 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def run_export(options: argparse.Namespace) -> None:
     """Exports, and prints the size, the error, and the agreement where it is asked for."""
     base = weights.fetch(registry.MODELS[options.model].weights, on_stderr())
-    done = export(options.adapter, base, options.out, options.format, options.rank)
+    done = export(options.adapter, base, options.out, options.format, options.bytes)
+    low, high = min(done.ranks), max(done.ranks)
     print(
-        f"{done.path}: {done.bytes:,} bytes, rank {done.rank}, {done.matrices} matrices, "
-        f"relative error {done.error:.4f}"
+        f"{done.path}: {done.bytes:,} bytes, {len(done.ranks)} matrices, "
+        f"{f'rank {low}' if low == high else f'ranks {low} to {high}'}, relative error {done.error:.4f}"
     )
-    if done.bytes >= LARGEST_BYTES:
-        print(f"This is more than {LARGEST_BYTES:,} bytes: give a lower --rank or another --format.")
+    if done.bytes > LARGEST_BYTES:
+        print(f"This is more than {LARGEST_BYTES:,} bytes: give --bytes {LARGEST_BYTES} or another --format.")
     if options.check:
         prompts = [_asked(sample) for sample in samples.read(options.check, "validation")[:PROMPTS]]
         for case, share in check(options.model, options.adapter, done.path, prompts).items():
@@ -105,14 +109,17 @@ def run_export(options: argparse.Namespace) -> None:
 
 
 def export(
-    adapter: Path, base: Path, out: Path, number_format: str = "q8_0", rank: int | None = None
+    adapter: Path, base: Path, out: Path, number_format: str = "q8_0", most_bytes: int | None = None
 ) -> Exported:
     """Writes the adapter for the model in the GGUF file `base`.
 
     Rows that a quantised format's blocks of 32 do not fill are written as f16.
 
+    Args:
+        most_bytes: Of the file; where the adapter is larger, its weakest directions are left out.
+
     Raises:
-        ValueError: the adapter is no plain LoRA, or not for this model.
+        ValueError: the adapter is no plain LoRA, not for this model, or fits in no way.
     """
     import gguf
 
@@ -124,25 +131,28 @@ def export(
         )
     shapes = {tensor.name: tuple(map(int, tensor.shape)) for tensor in reader.tensors}
     whole = _matrices(adapter, shapes)
-    kept = [_truncated(matrix, rank) for matrix in whole] if rank else whole
+    kept = _fitted(whole, number_format, most_bytes) if most_bytes else whole
     out.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(out, architecture)
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
-    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, len(kept[0].a))  # llama.cpp divides it by the rank
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 1.0)  # llama.cpp divides it by each matrix's own rank
     errors = []
     for matrix, original in zip(kept, whole, strict=True):
-        a, b = (
-            _add(writer, f"{matrix.name}.lora_{end}", getattr(matrix, end), number_format) for end in "ab"
-        )
-        errors.append(_difference(original, Matrix(matrix.name, a, b)))
+        rank = len(matrix.a)
+        if not rank:
+            errors.append(_difference(original, matrix))
+            continue
+        a = _add(writer, f"{matrix.name}.lora_a", matrix.a, number_format)
+        b = _add(writer, f"{matrix.name}.lora_b", matrix.b * rank, number_format)
+        errors.append(_difference(original, Matrix(matrix.name, a, b / rank)))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     wrong, size = (sum(parts) for parts in zip(*errors, strict=True))
     error = math.sqrt(wrong / size) if size else 0.0
-    return Exported(out, out.stat().st_size, len(kept), len(kept[0].a), error)
+    return Exported(out, out.stat().st_size, tuple(len(matrix.a) for matrix in kept), error)
 
 
 def _matrices(adapter: Path, shapes: dict[str, tuple[int, ...]]) -> list[Matrix]:
@@ -170,15 +180,54 @@ def _matrices(adapter: Path, shapes: dict[str, tuple[int, ...]]) -> list[Matrix]
     return made
 
 
-def _truncated(matrix: Matrix, rank: int) -> Matrix:
-    """The closest change of a lower rank, by the singular values of b · a."""
-    if not 0 < rank <= len(matrix.a):
-        raise ValueError(f"The adapter has rank {len(matrix.a)}: give a --rank from 1 to it, not {rank}.")
+def _fitted(matrices: Sequence[Matrix], number_format: str, most_bytes: int) -> list[Matrix]:
+    """The matrices at the ranks that keep the most of the change in a file of this size.
+
+    Directions are taken by the share of the squared change that a byte of them holds. Those of one matrix
+    cost the same, so that each matrix keeps its strongest ones.
+    """
+    room = most_bytes - _ABOUT - _ABOUT_MATRIX * len(matrices)
+    parts = [_directions(matrix) for matrix in matrices]
+    costs = [_bytes(matrix, number_format) for matrix in matrices]
+    by_worth = sorted(
+        (
+            (value * value / cost, place)
+            for place, ((_, values, _), cost) in enumerate(zip(parts, costs, strict=True))
+            for value in values
+        ),
+        reverse=True,
+    )
+    ranks = [0] * len(matrices)
+    for _, place in by_worth:
+        if costs[place] <= room:
+            room -= costs[place]
+            ranks[place] += 1
+    if not any(ranks):
+        raise ValueError(
+            f"Nothing of the adapter fits into {most_bytes:,} bytes: give --bytes a higher number."
+        )
+    return [
+        Matrix(matrix.name, a[:rank] * np.sqrt(values[:rank, None]), b[:, :rank] * np.sqrt(values[:rank]))
+        for matrix, (b, values, a), rank in zip(matrices, parts, ranks, strict=True)
+    ]
+
+
+def _directions(matrix: Matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The singular value decomposition of b · a: rows × rank, rank, rank × columns."""
     left, inner_left = np.linalg.qr(matrix.b)
     right, inner_right = np.linalg.qr(matrix.a.T)
     u, values, v = np.linalg.svd(inner_left @ inner_right.T)
-    root = np.sqrt(values[:rank])
-    return Matrix(matrix.name, root[:, None] * (v[:rank] @ right.T), left @ u[:, :rank] * root)
+    return left @ u, values, v @ right.T
+
+
+def _bytes(matrix: Matrix, number_format: str) -> float:
+    """What one direction costs at most; a rank seldom fills the blocks of a quantised format."""
+    import gguf
+
+    block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[number_format.upper()]]
+    rows, columns = len(matrix.b), matrix.a.shape[1]
+    of_b = max(size / block, 2.0)
+    return rows * of_b + columns * (of_b if columns % block else size / block)
 
 
 def _add(writer, name: str, values: np.ndarray, number_format: str) -> np.ndarray:

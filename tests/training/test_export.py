@@ -57,12 +57,12 @@ def tensors(path):
 
 def test_the_file_holds_the_adapters_changes_by_llama_cpps_names(adapter, base, tmp_path):
     done = export.export(adapter, base, tmp_path / "a.gguf", "f32")
-    assert (done.matrices, done.rank, done.error) == (14, 32, 0.0)
+    assert (done.ranks, done.error) == ((32,) * 14, 0.0)
     written, saved = tensors(done.path), load_file(adapter / "adapter_model.safetensors")
     pairs = {"self_attn.q_proj": "attn_q", "self_attn.o_proj": "attn_output", "mlp.down_proj": "ffn_down"}
     for theirs, ours in pairs.items():
         a, b = (saved[f"base_model.model.model.layers.1.{theirs}.lora_{end}.weight"].numpy() for end in "AB")
-        change = written[f"blk.1.{ours}.weight.lora_b"] @ written[f"blk.1.{ours}.weight.lora_a"]
+        change = written[f"blk.1.{ours}.weight.lora_b"] @ written[f"blk.1.{ours}.weight.lora_a"] / 32
         np.testing.assert_allclose(change, 2 * b @ a, rtol=1e-5, atol=1e-6)
 
 
@@ -104,24 +104,59 @@ def test_rows_that_do_not_fill_a_block_are_written_as_f16(base, tmp_path):
     assert kinds == {"lora_a": "Q8_0", "lora_b": "F16"}
 
 
-def test_a_lower_rank_keeps_the_strongest_directions(adapter, base, tmp_path):
-    whole = tensors(export.export(adapter, base, tmp_path / "whole.gguf", "f32").path)
-    done = export.export(adapter, base, tmp_path / "low.gguf", "f32", rank=8)
-    low = tensors(done.path)
-    lost = total = 0.0
-    for name in (name[:-7] for name in whole if name.endswith("lora_a")):
-        change, kept = (part[f"{name}.lora_b"] @ part[f"{name}.lora_a"] for part in (whole, low))
-        values = np.linalg.svd(change, compute_uv=False)
-        assert np.linalg.matrix_rank(kept, tol=1e-4) == 8
-        assert np.linalg.norm(change - kept) == pytest.approx(np.linalg.norm(values[8:]), rel=1e-3)
-        lost, total = lost + np.sum(values[8:] ** 2), total + np.sum(values**2)
-    assert done.rank == 8 and done.error == pytest.approx((lost / total) ** 0.5, rel=1e-3)
-    assert export.export(adapter, base, tmp_path / "same.gguf", "f32", rank=32).error < 1e-3
+def change(read, name):
+    """b · a as llama.cpp adds it, alpha / rank being 1 / rank."""
+    a, b = read[f"{name}.lora_a"], read[f"{name}.lora_b"]
+    return b @ a / len(a)
 
 
-def test_a_rank_above_the_adapters_is_refused(adapter, base, tmp_path):
-    with pytest.raises(ValueError, match="The adapter has rank 32: give a --rank from 1 to it, not 33"):
-        export.export(adapter, base, tmp_path / "a.gguf", rank=33)
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_file_cut_to_a_size_keeps_the_strongest_directions_for_their_bytes(adapter, base, tmp_path, share):
+    whole = export.export(adapter, base, tmp_path / "whole.gguf", "f32")
+    done = export.export(adapter, base, tmp_path / "cut.gguf", "f32", round(whole.bytes * share))
+    assert 0.85 * share * whole.bytes < done.bytes <= share * whole.bytes
+    before, after = tensors(whole.path), tensors(done.path)
+    lost, kept_least, lost_most, total = 0.0, np.inf, 0.0, 0.0
+    for place, name in enumerate(name[:-7] for name in before if name.endswith("lora_a")):
+        values = np.linalg.svd(change(before, name), compute_uv=False)[:32]
+        rank = done.ranks[place]
+        if rank:
+            assert np.linalg.matrix_rank(change(after, name), tol=1e-4) == rank
+            left = np.linalg.norm(change(before, name) - change(after, name))
+            assert left == pytest.approx(np.linalg.norm(values[rank:]), rel=1e-3, abs=1e-4)
+        worth = values**2 / sum(change(before, name).shape)
+        kept_least = min([kept_least, *worth[:rank]])
+        lost_most = max([lost_most, *worth[rank : rank + 1]])
+        lost, total = lost + np.sum(values[rank:] ** 2), total + np.sum(values**2)
+    assert done.error == pytest.approx((lost / total) ** 0.5, rel=1e-3)
+    assert lost_most < 1.1 * kept_least  # the last bytes may be too few for the next one of a large matrix
+
+
+def test_llama_cpp_scales_each_matrix_by_its_own_rank(adapter, base, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "TOKENS", 24)
+    shutil.copytree(adapter, tmp_path / "narrow")
+    path = tmp_path / "narrow" / "adapter_model.safetensors"
+    saved = load_file(path)
+    for number, key in enumerate(sorted(key for key in saved if ".lora_B." in key)):
+        saved[key][:, 2 + number :] = 0  # a rank of its own for each
+    save_file(saved, path)
+    done = export.export(tmp_path / "narrow", base, tmp_path / "a.gguf", "f32", 10**7)
+    whole = export.export(adapter, base, tmp_path / "whole.gguf", "f32")
+    cut = export.export(tmp_path / "narrow", base, tmp_path / "a.gguf", "f32", whole.bytes // 2)
+    assert done.ranks == (32,) * 14 and sorted(cut.ranks) != [cut.ranks[0]] * 14 and cut.error < 1e-3
+    assert export.check(NAME, tmp_path / "narrow", cut.path, PROMPTS)["with"] >= 0.95
+
+
+def test_an_adapter_that_fits_is_not_cut(adapter, base, tmp_path):
+    whole = export.export(adapter, base, tmp_path / "whole.gguf", "q8_0")
+    assert export.export(adapter, base, tmp_path / "same.gguf", "q8_0", 10**7).ranks == whole.ranks
+
+
+def test_a_size_for_nothing_is_refused(adapter, base, tmp_path):
+    with pytest.raises(
+        ValueError, match="Nothing of the adapter fits into 5,000 bytes: give --bytes a higher"
+    ):
+        export.export(adapter, base, tmp_path / "a.gguf", most_bytes=5000)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +230,6 @@ def test_the_command_tells_size_error_and_agreement(adapter, play, tmp_path, mon
     options = parser.parse_args([*map(str, words), "--check", str(tmp_path)])
     options.function(options)
     told = capsys.readouterr().out
-    assert f"a.gguf: {(tmp_path / 'a.gguf').stat().st_size:,} bytes, rank 32, 14 matrices, " in told
-    assert "This is more than 100,000 bytes: give a lower --rank" in told
+    assert f"a.gguf: {(tmp_path / 'a.gguf').stat().st_size:,} bytes, 14 matrices, rank 32, " in told
+    assert "This is more than 100,000 bytes: give --bytes 100000 or" in told
     assert "agree without the adapter on " in told and "of 1 replies' first 64 tokens" in told
