@@ -6,6 +6,7 @@
     python -m training bench report build/bench/databench-lite-dev-coder-1.5b
     python -m training data --data DATA --out build/sft --student coder-1.5b --own 4000 --wtq 4000
     python -m training sft --model coder-0.5b --data build/sft --out build/sft-coder-0.5b
+    python -m training runs build/sft-coder-0.5b --publish
     python -m training export build/sft-coder-0.5b/adapter --model coder-0.5b --out coder-0.5b.gguf
     python -m training push assets/adapters/coder-0.5b --repo OWNER/NAME --dry-run
 
@@ -21,9 +22,10 @@ from pathlib import Path
 
 import sandbox
 from agent import models
-from training import bench, data, export, leaks, problems, push, records, report, results, sft, suite
+from training import bench, data, export, leaks, problems, push, records, report, results, runs, sft, suite
 from training.bench import Settings
 
+TORCH_SLOTS = 128  # problems side by side, on a GPU
 TROUBLE = (models.ModelError, sandbox.SandboxError, ValueError, OSError)
 
 
@@ -54,9 +56,8 @@ def run_bench(options: argparse.Namespace) -> None:
         raise ValueError("--problems asks one model at a time: give one --model, or a --suite.")
     asked = suite.sample(problems.load(options.problems, options.tables)[: options.limit], options.sample)
     name = next(iter(options.model), models.registry.default_name())
-    settings = bench.suited(_settings(options), name)
     benchmark = results.title(options.problems, options.sample)
-    model = models.load(name, adapter=options.adapter, slots=settings.slots)
+    model, settings = _model(name, options)
     try:
         folder = options.out or results.default_folder(benchmark, options.limit, model.name)
         for seed in range(settings.seed, settings.seed + options.repeat):
@@ -69,13 +70,31 @@ def run_bench(options: argparse.Namespace) -> None:
     print(f"\nPredictions, trajectories and figures are in {folder}.")
 
 
+def _model(name: str, options: argparse.Namespace) -> tuple[models.Model, Settings]:
+    """The model that the options mean, and how it is driven."""
+    settings = bench.suited(_settings(options), name)
+    if not options.torch:
+        return models.load(name, adapter=options.adapter, slots=settings.slots), settings
+    from training import student
+
+    loaded, title = student.load(name), f"{name} in PyTorch"
+    if options.adapter not in (None, "none"):
+        adapter = Path(options.adapter)
+        run = adapter.resolve().parent if adapter.name == "adapter" else adapter
+        loaded, title = student.adapted(loaded, adapter), f"{name}+{run.name} in PyTorch"
+    slots = options.slots or (TORCH_SLOTS if student.device() == "cuda" else settings.slots)
+    model, batched = student.answering(loaded, slots, name=title)
+    return model, replace(settings, slots=slots, batched=batched)
+
+
 def run_suite(options: argparse.Namespace) -> None:
     """Every part of the suite that is there, for every model."""
     if not options.model:
         raise ValueError("A suite compares models: give --model, once for each.")
-    if options.adapter or options.limit or options.sample or options.repeat > 1:
+    if options.adapter or options.limit or options.sample or options.repeat > 1 or options.torch:
         raise ValueError(
-            "--adapter, --limit, --sample and --repeat go with --problems; a suite takes NAME@ADAPTER."
+            "--adapter, --limit, --sample, --repeat and --torch go with --problems; a suite takes "
+            "NAME@ADAPTER."
         )
     asked, missing = suite.gather(options.suite, options.data)
     if not asked:
@@ -124,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_command(commands)
     leaks.add_command(commands)
     sft.add_command(commands)
+    runs.add_command(commands)
     export.add_command(commands)
     push.add_command(commands)
     return parser
@@ -146,6 +166,11 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "--model", action="append", default=[], metavar="NAME", help="in a suite: several times, NAME@ADAPTER"
     )
     command.add_argument("--adapter", metavar="PATH|none", help="a LoRA adapter instead of the model's own")
+    command.add_argument(
+        "--torch",
+        action="store_true",
+        help="compute in PyTorch, on a GPU many at once; PATH is a PEFT folder",
+    )
     command.add_argument("--limit", type=_positive, metavar="N", help="the first N problems only")
     command.add_argument("--sample", type=_positive, metavar="N", help="N problems drawn, the same each time")
     command.add_argument("--seed", type=int, default=0, metavar="S")

@@ -1,4 +1,8 @@
-"""The curves of a training run as a picture: draw(card, run.out / "curves.svg")."""
+"""The curves of training runs as pictures.
+
+draw(card, run.out / "curves.svg")
+compare({"with": card, "without": other}, Path("compared.svg"))
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LOSSES = {"loss": "training loss", "eval_loss": "validation loss"}
+SMOOTHED = 10
 SHARES = {"eval_accuracy": "accuracy", "eval_exec_ok": "a step ran without error"}
 
 
@@ -20,7 +26,6 @@ def draw(card: dict, path: Path) -> None:
         card: A run card of `training.sft`.
         path: For the picture; its ending says the format, such as .svg or .png.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
     entries = [*card["loss"], *card["validation"]]
@@ -35,6 +40,49 @@ def draw(card: dict, path: Path) -> None:
         axes.legend(frameon=False, fontsize="small")
         if names is SHARES:
             axes.set_ylim(0, 1)
+    _save(figure, path)
+
+
+def compare(cards: Mapping[str, dict], path: Path) -> None:
+    """Draws the curves of several runs, each in a colour, over the share of its steps.
+
+    Args:
+        cards: By what the runs are called; all of one model.
+    """
+    from matplotlib.figure import Figure
+
+    panels = {"loss": f"training loss, mean of {SMOOTHED} steps", "eval_loss": "validation loss"}
+    if any("eval_accuracy" in entry for card in cards.values() for entry in card["validation"]):
+        panels["eval_accuracy"] = "accuracy on validation questions"
+    figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (key, title) in zip(all_axes, panels.items(), strict=True):
+        for name, card in cards.items():
+            entries = card["loss" if key == "loss" else "validation"]
+            points = {entry["step"] / card["steps"]: entry[key] for entry in entries if key in entry}
+            values = _smoothed(list(points.values())) if key == "loss" else list(points.values())
+            axes.plot(points.keys(), values, marker="" if key == "loss" else "o", markersize=4, label=name)
+        axes.set_title(title, fontsize="medium")
+        axes.set_xlabel("share of the steps")
+        axes.set_xlim(0, 1.03)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = all_axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    _save(figure, path)
+
+
+def _smoothed(values: list[float]) -> list[float]:
+    """Each value's mean with those before it, of SMOOTHED at most."""
+    return [
+        sum(part := values[max(0, place - SMOOTHED + 1) : place + 1]) / len(part)
+        for place in range(len(values))
+    ]
+
+
+def _save(figure: Figure, path: Path) -> None:
+    import matplotlib
+
     # Without these, the same card would give another file each time.
     with matplotlib.rc_context({"svg.hashsalt": "curves"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,21 @@ def load(name: str, *, dtype: torch.dtype | None = None, four_bit: bool = False)
     model.generation_config.eos_token_id = _stops(model, tokenizer)
     source = known.repo if isinstance(known, OnHub) else known.weights.repo
     return Student(name, source, _digest(known, model), model, tokenizer)
+
+
+def adapted(student: Student, adapter: Path) -> Student:
+    """The student with an adapter, a folder in PEFT's form, merged into its weights.
+
+    Raises:
+        ValueError: the folder holds no adapter.
+    """
+    import peft
+
+    file = adapter / "adapter_model.safetensors"
+    if not file.is_file():
+        raise ValueError(f"{adapter} holds no adapter in PEFT's form: give a folder with {file.name}.")
+    merged_into = peft.PeftModel.from_pretrained(student.model, adapter).merge_and_unload()
+    return replace(student, model=merged_into, digest=f"{student.digest}+{weights.sha256(file)}")
 
 
 def running(student: Student, model: Any = None, name: str = "") -> Model:
