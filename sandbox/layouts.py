@@ -147,7 +147,7 @@ def _first_row(rows: Sequence[Sequence[str]]) -> int:
         return 1
     for place, count in enumerate(filled[:MOST_SKIPPED]):
         below = [other for other in filled[place + 1 : place + 6] if other]
-        full = count == len(rows[place]) > 1
+        full = count == len(rows[place]) > 1 and 2 * count >= usual
         if full or (2 * count > usual and (not below or 2 * max(below) > usual)):
             # The names of groups of columns, of which most are blank, stand directly above.
             above = rows[place - 1] if place else []

@@ -135,7 +135,17 @@ def _read_packed(path: Path, limits: Limits) -> list[Found]:
                         "a part of it."
                     )
         found = _read(plain, limits)
-        return [replace(one, load=one.load.replace(repr(plain.name), repr(path.name), 1)) for one in found]
+        # pandas unpacks a file that it is given by its name; open does not.
+        opened = f"gzip.open({path.name!r}, 'rt'"
+        return [
+            replace(
+                one,
+                load=one.load.replace(f"open({plain.name!r}", opened).replace(
+                    repr(plain.name), repr(path.name), 1
+                ),
+            )
+            for one in found
+        ]
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(f"{path.name} cannot be unpacked: {error}.") from None
     except InputError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sandbox import layouts
+from sandbox import layouts, repair
 from sandbox.layouts import DELIMITERS, Layout
 from sandbox.records import InputError
 
@@ -40,6 +40,37 @@ ODD_WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
 POINT_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 COMMA_NUMBER = r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the text of a file comes from: the file itself, or its text with lines mended.
+
+    Attributes:
+        text: None for the file itself.
+        before, after: Code around that which reads the file, as in `repair.Mended`.
+    """
+
+    path: Path
+    encoding: str
+    text: str | None = None
+    before: str = ""
+    after: str = ""
+
+    def read(self) -> str:
+        return self.path.read_text(self.encoding, errors="replace") if self.text is None else self.text
+
+    @property
+    def for_pandas(self) -> Path | io.StringIO:
+        return self.path if self.text is None else io.StringIO(self.text)
+
+    @property
+    def code(self) -> str:
+        if self.text is None:
+            return repr(self.path.name)
+        errors = ", errors='replace'" if self.encoding == "cp1252" else ""
+        opened = f"open({self.path.name!r}, encoding={self.encoding!r}{errors}).read()"
+        return f"io.StringIO({self.before}{opened}{self.after})"
 
 
 @dataclass(frozen=True)
@@ -72,13 +103,19 @@ def read(path: Path, most_columns: int) -> list[Part]:
     width = max(line.count(layout.delimiter) for line in lines) + 1
     if width > most_columns:
         raise InputError(f"{path.name} has {width:,} columns; at most {most_columns:,} can be read.")
+    source = Source(path, encoding)
+    repaired = ""
+    if path.stat().st_size <= MENDED_BYTES and (mended := repair.mend(source.read(), layout)):
+        layout, repaired = mended.layout, mended.note
+        source = replace(source, text=mended.text, before=mended.before, after=mended.after)
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
     notes += [] if layout.delimiter == usual else [f"{DELIMITERS[layout.delimiter]}-separated"]
-    extents = _extents(path, encoding, layout)
+    notes += [repaired] if repaired else []
+    extents = _extents(source, layout)
     parts = []
     for number, (skip, rows) in enumerate(extents, 1):
         here = replace(layout, skip=skip)
-        frame, load, unfit = _read_csv(path, encoding, here, rows)
+        frame, load, unfit = _read_csv(source, here, rows)
         frame, load, again = _without_names(frame, load)
         frame, load = _readable(frame, load, text)
         frame, load = _all_typed(frame, load, layout.delimiter == ";")
@@ -88,17 +125,16 @@ def read(path: Path, most_columns: int) -> list[Part]:
     return parts
 
 
-def _extents(path: Path, encoding: str, layout: Layout) -> list[tuple[int, int | None]]:
+def _extents(source: Source, layout: Layout) -> list[tuple[int, int | None]]:
     """For each table of the file the rows above its names, and how many it has below them, None for all.
 
     Another one begins where a row names the same columns again with some more or fewer. (Where it names
     the very same, the table goes on.)
     """
     whole: list[tuple[int, int | None]] = [(layout.skip, None)]
-    if layout.name_rows != 1 or path.stat().st_size > MENDED_BYTES:
+    if layout.name_rows != 1 or source.path.stat().st_size > MENDED_BYTES:
         return whole
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        text = file.read()
+    text = source.read()
     records = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, quotechar=layout.quote)
     try:
         names = [name.strip() for name in next(itertools.islice(records, layout.skip, None), ())]
@@ -218,49 +254,53 @@ def _guessed(odd: bytes) -> str:
     return best.encoding if best else "cp1252"
 
 
-def _read_csv(path: Path, encoding: str, layout: Layout, rows: int | None) -> tuple[pd.DataFrame, str, str]:
+def _read_csv(source: Source, layout: Layout, rows: int | None) -> tuple[pd.DataFrame, str, str]:
     """Returns the table as pandas reads it, the code that does so, and a note of rows that did not fit.
 
     Args:
         rows: To be read below the names; None for all.
     """
-    options, note = _options(encoding, layout), ""
+    options, note = _options(source, layout), ""
     if rows is not None:
         options["nrows"] = rows
     try:
-        frame = pd.read_csv(path, **options)
+        frame = pd.read_csv(source.for_pandas, **options)
     except pd.errors.ParserError:
-        frame, options, note = _mended(path, options, layout)
-    code = _code(path, options)
+        frame, options, note = _shortened(source, options, layout)
+    code = _code(source, options)
     if not frame.index.equals(pd.RangeIndex(len(frame))):
         # Rows are longer than the header: each ends in a delimiter, or starts with a row name.
         if len(frame) and frame.iloc[:, -1].isna().all():
             options["index_col"] = False
-            frame, code = pd.read_csv(path, **options), _code(path, options)
+            frame, code = pd.read_csv(source.for_pandas, **options), _code(source, options)
         else:
             frame, code = frame.reset_index(), f"{code}.reset_index()"
     return frame, code, note
 
 
-def _mended(
-    path: Path, options: dict[str, object], layout: Layout
+def _shortened(
+    source: Source, options: dict[str, object], layout: Layout
 ) -> tuple[pd.DataFrame, dict[str, object], str]:
     """The table where rows have more cells than names: without their empty ones, or else without the rest.
 
     A large file's are left out, as the reader that can mend rows is slow.
     """
-    width = len(layout.names) or len(pd.read_csv(path, nrows=0, **options).columns)
-    with path.open(encoding=str(options["encoding"]), errors="replace", newline="") as file:
+    width = len(layout.names) or len(pd.read_csv(source.for_pandas, nrows=0, **options).columns)
+    with (
+        io.StringIO(source.text)
+        if source.text
+        else source.path.open(encoding=source.encoding, errors="replace", newline="") as file
+    ):
         rows = csv.reader(file, delimiter=layout.delimiter, quotechar=layout.quote)
         count = _count(len(row) > width for row in itertools.islice(rows, layout.skip, None))
     told = f"{count} row{'s' * (count != 1)} with too many cells"
-    if path.stat().st_size > MENDED_BYTES:
+    if source.path.stat().st_size > MENDED_BYTES:
         options = options | {"on_bad_lines": "skip"}
-        return pd.read_csv(path, **options), options, f"{told} left out"
+        return pd.read_csv(source.for_pandas, **options), options, f"{told} left out"
     mending = Code(f"lambda r: ([c for c in r if c.strip()] + [''] * {width})[:{width}]")
     options = {name: value for name, value in options.items() if name != "low_memory"}
     options |= {"engine": "python", "index_col": False, "on_bad_lines": mending}
-    frame = pd.read_csv(path, **options | {"on_bad_lines": _without_empty(width)})
+    frame = pd.read_csv(source.for_pandas, **options | {"on_bad_lines": _without_empty(width)})
     return frame, options, f"{told} shortened"
 
 
@@ -282,11 +322,13 @@ class Code(str):
         return str(self)
 
 
-def _options(encoding: str, layout: Layout) -> dict[str, object]:
+def _options(source: Source, layout: Layout) -> dict[str, object]:
     """The layout as pd.read_csv takes it."""
-    options: dict[str, object] = {"sep": layout.delimiter, "encoding": encoding, "low_memory": False}
-    if encoding == "cp1252":
-        options["encoding_errors"] = "replace"
+    options: dict[str, object] = {"sep": layout.delimiter, "low_memory": False}
+    if source.text is None:
+        options["encoding"] = source.encoding
+        if source.encoding == "cp1252":
+            options["encoding_errors"] = "replace"
     if layout.quote != '"':
         options["quotechar"] = layout.quote
     if layout.escape:
@@ -300,12 +342,12 @@ def _options(encoding: str, layout: Layout) -> dict[str, object]:
     return options
 
 
-def _code(path: Path, options: dict[str, object]) -> str:
+def _code(source: Source, options: dict[str, object]) -> str:
     usual = {"sep": ",", "encoding": "utf-8"}
-    if path.stat().st_size < PIECE_BYTES:
+    if source.path.stat().st_size < PIECE_BYTES:
         usual["low_memory"] = False
     said = [f"{key}={value!r}" for key, value in options.items() if usual.get(key, ...) != value]
-    return f"pd.read_csv({', '.join([repr(path.name), *said])})"
+    return f"pd.read_csv({', '.join([source.code, *said])})"
 
 
 def _typing(as_read: pd.Series, frame: pd.DataFrame, decimal_comma: bool) -> str:
