@@ -8,6 +8,7 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT. What the parts do stands in `page/`.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -15,17 +16,22 @@ from functools import partial
 
 import gradio as gr
 
+from agent import suggestions
 from agent.episode import EpisodeLimits
 from agent.models import ModelError
-from page import gallery, render, results, story, visit
+from page import gallery, render, results, story, takeaway, visit
 from page.gallery import Example
 from page.loading import Loader
 from page.theme import CSS, HEAD, THEME
 from page.visit import View, Visit
-from sandbox import InputError, Limits, SandboxError
+from sandbox import InputError, Limits, Reading, SandboxError
 
 SLOTS = 2  # conversations that an embedded model computes side by side; the others wait for a slot
 VISITORS = 32
+MOST_CHARS = 2000  # of a question
+DELIMITERS = [
+    ("what is found", ""), ("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("space", " "),
+]  # fmt: skip
 VISIT_SECONDS = 4 * 60 * 60
 MOST_STEPS = 20
 UP = "(...i) => { document.getElementById('asking').scrollIntoView({behavior: 'smooth'}); return i; }"
@@ -45,27 +51,58 @@ def told(error: Exception) -> str:
     return f"Something went wrong inside DataSense ({type(error).__name__}): try again."
 
 
-def choose(state: Visit, chosen: list[str]) -> dict:
+def choose(state: Visit, chosen: list[str]) -> Iterator[dict]:
     """Reads the chosen files and shows them; where they can't be read, says why and leaves all as it was."""
     try:
-        return opened(state) if visit.open_files(state, chosen) else {files: None}
+        if visit.open_files(state, chosen):
+            yield opened(state)
+            yield suggested(state)
+        else:
+            yield {files: None}
     except Exception as error:
-        return {files: None, notice: render.message(told(error))}
+        yield {files: None, notice: render.message(told(error))}
+
+
+def read_again(state: Visit, delimiter: str, header_row: float | None, sheet: str) -> Iterator[dict]:
+    """Reads the same files as the visitor says they are to be read."""
+    if not state.files:
+        yield {notice: render.message("Choose a file first.")}
+        return
+    try:
+        row = None if header_row is None else _row(header_row)
+        if visit.open_files(state, state.files, Reading(delimiter, row, sheet.strip())):
+            yield opened(state)
+            yield suggested(state)
+    except Exception as error:
+        yield {notice: render.message(told(error))}
+
+
+def _row(number: float) -> int:
+    if number < 0 or number != int(number):
+        raise InputError("The row of names must be a whole number: 1 for the first row, 0 if there is none.")
+    return int(number)
 
 
 def opened(state: Visit) -> dict:
     """The visit's tables, and a page that is empty below them."""
-    profiles = state.session.profile()
+    profiles, looks = state.session.profile(), state.session.look()
     previews = [state.session.preview(profile.name) for profile in profiles]
     return {
         state_box: state,
         files: None,  # an empty place for the next ones; what is open stands in `tables`
         notice: "",
-        tables: render.tables(profiles, previews),
+        tables: render.tables(profiles, previews, looks),
+        reading: gr.update(visible=True),
         **dict.fromkeys((result, steps, live, past), ""),
-        notebook: gr.update(visible=False),
+        **dict.fromkeys((*take.values(), *chips), gr.update(visible=False)),
         question: gr.update(placeholder="Ask a question about these tables"),
     }
+
+
+def suggested(state: Visit) -> dict:
+    """Questions to begin with, each of which the sandbox has answered."""
+    questions = visit.suggested(state)
+    return {chip: gr.update(value=text, visible=True) for chip, text in zip(chips, questions, strict=False)}
 
 
 def ask_here(state: Visit, text: str) -> Iterator[dict]:
@@ -99,7 +136,7 @@ def follow(state: Visit, text: str) -> Iterator[dict]:
     yield {
         notice: "",
         past: render.past(state.past),
-        notebook: gr.update(visible=False),
+        **dict.fromkeys(take.values(), gr.update(visible=False)),
         **buttons(running=True),
         question: gr.update(value="", interactive=False),  # it heads the answer from now on
     }
@@ -127,16 +164,22 @@ def pictured(shown: View, note: str = "") -> dict:
 
 
 def finished(state: Visit, shown: View) -> dict:
-    """What an answer leaves: a notebook to take home, and a box for the next question."""
+    """What an answer leaves: what there is to take home, and a box for the next question."""
     alive = state.session and state.session.alive  # not after Stop in the middle of a step
     hint = f"Ask a follow-up: {'variables and conversation are' if alive else 'the conversation is'} kept"
-    return notebook_of(state, shown) | {question: gr.update(placeholder=hint, interactive=True)}
+    return taken_home(state, shown) | {question: gr.update(placeholder=hint, interactive=True)}
 
 
-def notebook_of(state: Visit, shown: View) -> dict:
+def taken_home(state: Visit, shown: View) -> dict:
     if not shown.trajectory.executions:
         return {}
-    return {notebook: gr.update(value=str(visit.write_notebook(state, shown.trajectory)), visible=True)}
+    written = visit.take_home(state, shown.trajectory)
+    return {
+        button: gr.update(value=str(written[kind]), visible=True)
+        if kind in written
+        else gr.update(visible=False)
+        for kind, button in take.items()
+    }
 
 
 def buttons(*, running: bool) -> dict:
@@ -159,16 +202,58 @@ def replay(example: Example, state: Visit) -> Iterator[dict]:
         yield {notice: "", past: "", **picture}
     try:
         if visit.open_files(state, example.files):
-            yield opened(state) | picture | notebook_of(state, shown)
+            yield opened(state) | picture | taken_home(state, shown)
+            yield suggested(state)
     except Exception as error:
         yield {notice: render.message(told(error))}
+
+
+def arrive(state: Visit, request: gr.Request) -> Iterator[dict]:
+    """What the address asks for: `?example=ID` opens an example, `?q=QUESTION` writes a question."""
+    wanted, text = request.query_params.get("example"), (request.query_params.get("q") or "")[:MOST_CHARS]
+    known = {example.id: example for example in gallery.examples()}
+    if wanted and wanted not in known:
+        reason = f"There is no example {wanted!r}: take one of {', '.join(known)}."
+        yield {notice: render.message(reason), question: gr.update(value=text)}
+    elif wanted and not text and known[wanted].recording:
+        yield from replay(known[wanted], state)
+    elif wanted:
+        yield from choose(state, list(known[wanted].files))
+        yield {question: gr.update(value=text or known[wanted].question)}
+    else:
+        yield {question: gr.update(value=text)}  # without any, Gradio would empty every component
 
 
 def look_at_model() -> tuple:
     return render.model_state(loader.state), gr.Timer(active=not loader.ready)
 
 
-def ask(files: list[str] | None, question: str, max_steps: float) -> Iterator[dict]:
+def ask(
+    file: str,
+    question: str,
+    second_file: str | None = None,
+    third_file: str | None = None,
+    max_steps: float = EpisodeLimits.max_steps,
+) -> Iterator[str]:
+    """Answers one question about tables by running Python on them, and says where the answer was found.
+
+    The result is a record in JSON: {"answer", "summary", "verified", "evidence", "outcome", "steps", ...}. Rely
+    on an answer only if "verified" is true: then it stands in the real output of the step that "evidence"
+    names.
+
+    Args:
+        file: A CSV, TSV, Excel, ODS, parquet, JSON or SQLite file; each sheet of a workbook is a table.
+        question: What to find out, in plain words, such as "Which region sold most in 2024?"
+        second_file: Another file that the question is about, if there is one.
+        third_file: A third one.
+        max_steps: How often the model may run code, from 1 to 20; 6 is enough for most questions.
+    """
+    given = [one for one in (file, second_file, third_file) if one]
+    for said in ask_files(given, question, max_steps):
+        yield json.dumps(said, ensure_ascii=False)
+
+
+def ask_files(files: list[str] | None, question: str, max_steps: float) -> Iterator[dict]:
     """Answers one question about data files; `max_steps` is from 1 to 20.
 
     Yields {"phase", "steps", "seconds"} while it goes on, and at last {"answer", "summary", "verified",
@@ -187,6 +272,10 @@ def ask(files: list[str] | None, question: str, max_steps: float) -> Iterator[di
         raise gr.Error(told(error), print_exception=False) from error
     finally:
         visit.close(own)
+
+
+# Gradio's MCP server takes no list of files (in 6.31 its schema points to nowhere): its tool is `ask`.
+ask_files._mcp_type = "none"
 
 
 def check(files: list[str] | None, question: str | None, max_steps: float | None) -> None:
@@ -223,6 +312,18 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
                     elem_classes="ds-files",
                 )
                 tables = gr.HTML(apply_default_css=False)
+                with (
+                    gr.Accordion("Read it differently", open=False, visible=False) as reading,
+                    gr.Row(elem_classes="ds-reading"),
+                ):
+                    delimiter_box = gr.Dropdown(
+                        DELIMITERS, value="", label="Cells are divided by", min_width=140
+                    )
+                    header_box = gr.Number(
+                        None, label="Row of names (0: none)", precision=None, minimum=0, min_width=140
+                    )
+                    sheet_box = gr.Textbox("", label="Only this sheet", max_length=200, min_width=140)
+                    again_button = gr.Button("Read again", size="sm", scale=0, min_width=110)
                 with gr.Row(elem_classes="ds-ask"):
                     question = gr.Textbox(
                         show_label=False,
@@ -230,18 +331,25 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
                         placeholder="Ask a question about your tables",
                         lines=1,
                         max_lines=6,
-                        max_length=2000,
+                        max_length=MOST_CHARS,
                         scale=1,
                         container=False,
                     )
                     ask_button = gr.Button("Ask", variant="primary", scale=0, min_width=96)
                     stop_button = gr.Button("Stop", variant="secondary", scale=0, min_width=96, visible=False)
                 notice = gr.HTML(apply_default_css=False)
+                with gr.Row(elem_classes="ds-chips"):
+                    chips = [
+                        gr.Button("", visible=False, size="sm", scale=0, min_width=0)
+                        for _ in range(suggestions.MOST)
+                    ]
 
             result = gr.HTML(apply_default_css=False, elem_id="result")
-            notebook = gr.DownloadButton(
-                "Download notebook", visible=False, size="sm", elem_classes="ds-take"
-            )
+            with gr.Row(elem_classes="ds-take"):
+                take = {
+                    kind: gr.DownloadButton(label, visible=False, size="sm", scale=0, min_width=0)
+                    for kind, label in takeaway.KINDS.items()
+                }
             steps = gr.HTML(apply_default_css=False, elem_id="steps")
             live = gr.HTML(apply_default_css=False, elem_id="live")
             past = gr.HTML(apply_default_css=False)
@@ -261,7 +369,8 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
                     cards.append((example, replay_button, live_button))
 
         with gr.Tab("Results"):
-            gr.HTML(results.section(results.load()), apply_default_css=False)
+            measured = results.section(results.load()) + results.trained(results.load_runs())
+            gr.HTML(measured, apply_default_css=False)
 
         with gr.Tab("Story"):
             gr.HTML(story.body(), apply_default_css=False)
@@ -277,15 +386,25 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
         client_steps = gr.Number(EpisodeLimits.max_steps, label="max_steps")
         client_answer = gr.JSON(label="answer")
         client_button = gr.Button()
+        tool_files = [gr.File(label=name) for name in ("file", "second_file", "third_file")]
+        tool_question = gr.Textbox(label="question")
+        tool_steps = gr.Number(EpisodeLimits.max_steps, label="max_steps")
+        tool_answer = gr.Textbox(label="answer")
+        tool_button = gr.Button()
 
     # What leads to what
 
     everything = [state_box, files, tables, question, ask_button, stop_button, notice]
-    everything += [result, notebook, steps, live, past]
+    everything += [reading]
+    everything += [result, *take.values(), steps, live, past, *chips]
     private = {"api_visibility": "private", "show_progress": "hidden"}
 
     files.upload(choose, [state_box, files], everything, **private)
     gr.on([ask_button.click, question.submit], ask_here, [state_box, question], everything, **private)
+    again_button.click(read_again, [state_box, delimiter_box, header_box, sheet_box], everything, **private)
+    demo.load(arrive, state_box, everything, **private)
+    for chip in chips:
+        chip.click(lambda text: text, chip, question, queue=False, **private)
     stop_button.click(stop, state_box, None, queue=False, **private)
     for example, replay_button, live_button in cards:
         replay_button.click(partial(replay, example), state_box, everything, js=UP, **private)
@@ -293,11 +412,18 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
     ticks = gr.Timer(0.5)
     ticks.tick(look_at_model, None, [model, ticks], queue=False, **private)
     client_button.click(
-        ask,
+        ask_files,
         [client_files, client_question, client_steps],
         client_answer,
         api_name="ask",
         api_description="Answers one question about data files, in steps.",
+    )
+    first_file, second_file, third_file = tool_files
+    tool_button.click(
+        ask,
+        [first_file, tool_question, second_file, third_file, tool_steps],
+        tool_answer,
+        api_name="ask_tool",
     )
 
 demo.queue(default_concurrency_limit=VISITORS)
@@ -314,6 +440,7 @@ def serve() -> None:
         run_history=False,
         max_file_size=Limits.input_bytes,
         ssr_mode=False,
+        mcp_server=True,
     )
 
 

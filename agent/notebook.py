@@ -28,7 +28,7 @@ SUFFIXES = (".ipynb", ".py", ".md")
 
 _MARKUP = re.compile(r"[\\`*_\[\]<>&!$|~#]")
 _IMPORTS = (
-    "import datetime\nimport gzip\nimport io\nimport json\nimport math\nimport re\n\n"
+    "import datetime\nimport gzip\nimport io\nimport json\nimport math\nimport re\nimport sqlite3\n\n"
     "import matplotlib.pyplot as plt\nimport numpy as np\nimport pandas as pd"
 )
 _SQL = '''def sql(query):

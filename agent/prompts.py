@@ -8,11 +8,10 @@ question to question comes first, where a model server's prefix cache keeps it.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 
-from sandbox import ColumnProfile, TableProfile
+from sandbox import ColumnProfile, Join, TableProfile
 
 CountTokens = Callable[[str], int]
 Message = dict[str, str]
@@ -152,28 +151,29 @@ def table_card(tables: Sequence[TableProfile], question: str, budget: int, count
 
 
 def join_advice(tables: Sequence[TableProfile]) -> str:
-    """`students.merge(grades, on='student_id')` for tables that share some column names; "" where none do.
+    """`students.merge(grades, on='student_id')` for tables that share values; "" where none do."""
+    names = {table.name for table in tables}
+    found = [(table, join) for table in tables for join in table.joins if join.table in names]
+    return "; ".join(join_code(table, join) for table, join in found[:3])
 
-    Tables with all the same columns are parts of one, not to be joined.
-    """
-    advice = []
-    for left, right in itertools.combinations(tables, 2):
-        names, others = [column.name for column in left.columns], {column.name for column in right.columns}
-        shared = [name for name in names if name in others]
-        if shared and set(names) != others:
-            key = repr(shared[0]) if len(shared) == 1 else repr(shared[:3])
-            advice.append(f"{left.name}.merge({right.name}, on={key})")
-    return "; ".join(advice[:3])
+
+def join_code(table: TableProfile, join: Join) -> str:
+    """The expression that joins the table with the other."""
+    left, right = (keys[0] if len(keys) == 1 else list(keys) for keys in (join.columns, join.others))
+    keys = f"on={left!r}" if left == right else f"left_on={left!r}, right_on={right!r}"
+    return f"{table.name}.merge({join.table}, {keys})"
 
 
 def _one_card(table: TableProfile, alone: bool, question: str, budget: int, count_tokens: CountTokens) -> str:
     head = f"Table `{'df' if alone else table.name}` from {table.source}, {table.rows} rows"
     head += f" ({table.note}):" if table.note else ":"
+    names = {column.name for column in table.columns}
     order = sorted(range(len(table.columns)), key=lambda i: (-_relevance(table.columns[i], question), i))
     lines: dict[int, str] = {}
     left = budget - count_tokens(head) - 20
     for index in order:
-        line = f"- {column_line(table.columns[index])}"
+        column = table.columns[index]
+        line = f"- {column_line(column, has_numbers=f'{column.name} (number)' in names)}"
         cost = count_tokens(line) + 1
         if cost > left:
             continue
@@ -195,8 +195,12 @@ def _one_card(table: TableProfile, alone: bool, question: str, budget: int, coun
     return "\n".join([head, *described, more])
 
 
-def column_line(column: ColumnProfile) -> str:
-    """`'Weight (kg)': number, 3.1 to 31.5, 1 missing`"""
+def column_line(column: ColumnProfile, *, has_numbers: bool = False) -> str:
+    """`'Weight (kg)': number, 3.1 to 31.5, 1 missing`
+
+    Args:
+        has_numbers: Whether its amounts of money or shares stand as numbers in another column.
+    """
     parts = [column.kind]
     values = ", ".join(map(repr, column.values))
     if column.kind in ("number", "date") and column.minimum is not None:
@@ -205,7 +209,12 @@ def column_line(column: ColumnProfile) -> str:
         parts.append(f"one of {values}" if column.distinct > 1 else f"always {values}")
     elif column.values:
         parts.append(f"e.g. {values}")
-    if column.kind == "text" and column.values and all(_AMOUNT.match(v) for v in column.values):
+    if (
+        column.kind == "text"
+        and not has_numbers
+        and column.values
+        and all(_AMOUNT.match(v) for v in column.values)
+    ):
         parts.append(f"as numbers: {TO_NUMBERS}")
     if column.missing:
         parts.append(f"{column.missing} missing")

@@ -34,6 +34,9 @@ GRID = "\n".join(
     [
         "import json as _json",
         "_t = df if 'df' in globals() else next(iter(tables.values()))",
+        # Numbers beside text that holds amounts are an offer, and no column of the file.
+        "_added = {f'{c} (number)' for c in _t.columns}",
+        "_t = _t[[c for c in _t.columns if c not in _added]]",
         "_rows = _t.astype(object).values.tolist()",
         "_rows = [[None if pd.isna(cell) else str(cell) for cell in row] for row in _rows]",
         "_json.dump([[str(c) for c in _t.columns], _rows], open('grid.json', 'w'))",

@@ -6,22 +6,18 @@ Every function returns a piece of HTML for `gr.HTML`, which cleans nothing itsel
 from __future__ import annotations
 
 import base64
-import io
-import logging
 from collections.abc import Sequence
-from functools import lru_cache
 from html import escape
 
 from agent import answers, protocol
 from agent.episode import Trajectory, Turn
 from agent.models import Model, ModelError, Progress
 from agent.models.progress import TITLES
+from page import pictures
 from page.gallery import Example
 from page.visit import View
-from sandbox import ColumnProfile, Execution, Preview, TableProfile
+from sandbox import ColumnLook, ColumnProfile, Execution, Preview, TableLook, TableProfile
 
-FIGURE_PIXELS = 40_000_000  # more is no figure but an attempt to fill the memory
-FIGURE_EDGE = 1600
 PREVIEW_COLUMNS = 40
 LISTED_COLUMNS = 60
 DRAFT_CHARS = 6_000
@@ -205,22 +201,10 @@ def _python(code: str) -> str:
     return highlight(code, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).rstrip("\n")
 
 
-@lru_cache(maxsize=64)
 def _figure(png: bytes) -> str:
-    """A data address of the picture, drawn anew; "" where the bytes are no PNG of a sane size."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            if image.width * image.height > FIGURE_PIXELS:
-                return ""
-            image.thumbnail((FIGURE_EDGE, FIGURE_EDGE))
-            drawn = io.BytesIO()
-            image.convert("RGB").save(drawn, "PNG", optimize=True)
-    except Exception as error:  # bytes that model code made: Pillow raises many kinds
-        logging.info("a figure was left out: %s", error)
-        return ""
-    return f"data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}"
+    """A data address of the picture, "" where it is none."""
+    drawn = pictures.drawn_anew(png)
+    return f"data:image/png;base64,{base64.b64encode(drawn).decode()}" if drawn else ""
 
 
 def past(records: Sequence[Trajectory]) -> str:
@@ -245,12 +229,18 @@ def _in_short(record: Trajectory) -> str:
 # Tables
 
 
-def tables(profiles: Sequence[TableProfile], previews: Sequence[Preview]) -> str:
-    """Each table: name, shape, what reading decided, its columns, its first rows."""
-    return "".join(map(_table, profiles, previews))
+def tables(
+    profiles: Sequence[TableProfile], previews: Sequence[Preview], looks: Sequence[TableLook] = ()
+) -> str:
+    """Each table: name, shape, what reading decided, what to beware of, its columns, its first rows."""
+    by_name = {look.name: look for look in looks}
+    return "".join(
+        _table(profile, preview, by_name.get(profile.name, TableLook(profile.name, ())))
+        for profile, preview in zip(profiles, previews, strict=True)
+    )
 
 
-def _table(profile: TableProfile, preview: Preview) -> str:
+def _table(profile: TableProfile, preview: Preview, look: TableLook) -> str:
     missing = sum(column.missing for column in profile.columns)
     about = [
         f"{profile.rows:,} {'row' if profile.rows == 1 else 'rows'}",
@@ -260,31 +250,50 @@ def _table(profile: TableProfile, preview: Preview) -> str:
     ]
     return (
         f'<section class="ds-table"><h3>{escape(profile.source)}<span>{escape(" · ".join(about))}</span></h3>'
-        f"<details><summary>Columns</summary>{_columns(profile)}</details>"
+        f"{_beware(look)}{_joined(profile)}"
+        f"<details><summary>Columns</summary>{_columns(profile, look)}</details>"
         f"<details><summary>{_extent(profile, preview)}</summary>{_rows(preview)}</details></section>"
     )
+
+
+def _beware(look: TableLook) -> str:
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in look.warnings)
+    return f'<ul class="ds-beware">{items}</ul>' if items else ""
+
+
+def _joined(profile: TableProfile) -> str:
+    parts = [f"{', '.join(join.columns)} ↔ {join.table}: {', '.join(join.others)}" for join in profile.joins]
+    return f'<p class="ds-quiet">Joins by {escape("; ".join(parts))}</p>' if parts else ""
 
 
 def _extent(profile: TableProfile, preview: Preview) -> str:
     return f"First {len(preview.rows)} rows" if len(preview.rows) < profile.rows else "All rows"
 
 
-def _columns(profile: TableProfile) -> str:
-    rows = "".join(_column(column, profile.rows) for column in profile.columns[:LISTED_COLUMNS])
+def _columns(profile: TableProfile, look: TableLook) -> str:
+    spreads = {column.name: column for column in look.columns}
+    shown = profile.columns[:LISTED_COLUMNS]
+    rows = "".join(_column(column, profile.rows, spreads.get(column.name)) for column in shown)
     left = len(profile.columns) - LISTED_COLUMNS
     more = f'<p class="ds-quiet">and {left:,} more columns</p>' if left > 0 else ""
-    head = "<tr><th>Name</th><th>Type</th><th>Missing</th><th>Values</th></tr>"
-    return f'<div class="ds-scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>{more}'
+    names = ("Name", "Type", "Missing", "Different", "Spread", "Values")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="ds-scroll" tabindex="0">{table}</div>{more}'
 
 
-def _column(column: ColumnProfile, rows: int) -> str:
+def _column(column: ColumnProfile, rows: int, spread: ColumnLook | None) -> str:
     missing = f"{column.missing:,} ({column.missing / rows:.0%})" if column.missing else "–"
     if column.minimum is not None:
         values = f"{column.minimum} to {column.maximum}"
     else:
         values = ", ".join(column.values) + (", …" if column.distinct > len(column.values) else "")
-    cells = (column.name, column.kind, missing, values)
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    words = f"How often values of {column.name} come"
+    picture = pictures.bars(spread.bars, words) if spread else ""
+    before = "".join(
+        f"<td>{escape(cell)}</td>" for cell in (column.name, column.kind, missing, f"{column.distinct:,}")
+    )
+    return f"<tr>{before}<td>{picture}</td><td>{escape(values)}</td></tr>"
 
 
 def _rows(preview: Preview) -> str:
@@ -296,7 +305,7 @@ def _rows(preview: Preview) -> str:
     left = len(preview.columns) - PREVIEW_COLUMNS
     more = f'<p class="ds-quiet">and {left:,} more columns</p>' if left > 0 else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<div class="ds-scroll">{table}</div>{more}'
+    return f'<div class="ds-scroll" tabindex="0">{table}</div>{more}'
 
 
 # The gallery

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -28,10 +28,63 @@ _INTRO = (
 )
 
 
+_TRAINED = (
+    "What the runs were worth while they were trained: questions of tables that they did not learn from, "
+    "answered by real episodes. A model had answered them right before, so the shares are high; they compare "
+    "the runs of one set. What an adapter is worth stands above."
+)
+
+
 def load(folder: Path = RESULTS) -> list[dict]:
     """The results of benchmark runs in the folder; files of another form are left out."""
     read = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     return [result for result in read if "benchmark" in result]
+
+
+def load_runs(folder: Path = RESULTS) -> dict[str, dict[str, dict]]:
+    """The published training runs' cards, by name of the run, by model."""
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("sft-*.json"))]
+    return {one["model"]: one["runs"] for one in read}
+
+
+def trained(runs: Mapping[str, Mapping[str, dict]]) -> str:
+    """The training runs, a table a model; "" where there are none."""
+    if not runs:
+        return ""
+    title = '<h3 class="ds-gallery-title">How it was trained</h3>'
+    tables = "".join(_runs(model, cards) for model, cards in runs.items())
+    return f'<section class="ds-results">{title}<p class="ds-quiet">{_TRAINED}</p>{tables}</section>'
+
+
+def _runs(model: str, cards: Mapping[str, dict]) -> str:
+    rows = "".join(_run(name, card) for name, card in cards.items())
+    commands = "".join(
+        f"<li>{escape(_facts(name, card))}<br><code>{escape(card['command'])}</code></li>"
+        for name, card in cards.items()
+    )
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("Run", "Right", "Samples", "Tokens/s"))
+    return (
+        f"<table><caption>{escape(model)} <span>LoRA adapters</span></caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+        f"<details><summary>How this was trained</summary><ul>{commands}</ul></details>"
+    )
+
+
+def _facts(name: str, card: dict) -> str:
+    digest = card["data_sha256"][:12]
+    return f"{name}: {card['hardware']}, {card['date']}, seed {card['seed']}; SHA-256 of the set: {digest}"
+
+
+def _run(name: str, card: dict) -> str:
+    epochs, share = card["settings"]["epochs"], card["accuracy"]
+    passes = f"{epochs} {'pass' if epochs == 1 else 'passes'}"
+    note = f"{passes}, rank {card['settings']['rank']}, {card['problems']} questions"
+    right = f'<td class="ds-accuracy">{_bar(share)}<b>{_percent(share)}</b></td>' if share else "<td></td>"
+    return (
+        f'<tr><th scope="row">{escape(name.replace("-", " "))}<small>{note}</small></th>{right}'
+        f'<td data-label="samples">{card["samples"]["train"]:,}</td>'
+        f'<td data-label="tokens/s">{card["tokens_per_second"] or 0:,}</td></tr>'
+    )
 
 
 def section(results: Sequence[dict]) -> str:

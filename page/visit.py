@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sandbox
-from agent import notebook
+from agent import suggestions
 from agent.episode import Episode, EpisodeLimits, Trajectory
 from agent.models import ModelError
 from agent.run import HEARTBEAT_SECONDS, Finished, Ran, Refused, Running, Writing, events, new_episode
+from page import takeaway
 from page.loading import Loader
-from sandbox import InputError, SandboxError, Session
+from sandbox import InputError, Reading, SandboxError, Session
 
 FRAME_SECONDS = 0.1  # a browser is sent no more than ten pictures of a reply a second
 MOST_PROCESSES = 24  # of visitors together; one more costs the longest idle one its variables
@@ -41,15 +42,17 @@ class Visit:
     """One browser session: its files and tables, its Python process, its conversation.
 
     Attributes:
+        reading: how the files were to be read, where the visitor has said so.
         stop: set by the Stop button; the running answer sees it within HEARTBEAT_SECONDS.
         running: whether a question is being answered; see `asking`.
         past: what was asked of these files and answered, the newest last.
         restart: how many of those were asked before the present Python process began.
-        folder: where this visitor's notebooks are written.
+        folder: where what this visitor takes home is written.
         choice: stands for the files that were chosen last, while they are being read.
     """
 
     files: tuple[Path, ...] = ()
+    reading: Reading = Reading()  # noqa: RUF009 (frozen)
     session: Session | None = None
     episode: Episode | None = None
     past: tuple[Trajectory, ...] = ()
@@ -79,8 +82,8 @@ class View:
     seconds: float = 0.0
 
 
-def open_files(visit: Visit, files: Sequence[str | Path]) -> bool:
-    """Starts afresh on these files; on an error the visit stays as it was.
+def open_files(visit: Visit, files: Sequence[str | Path], reading: Reading = Reading()) -> bool:  # noqa: B008
+    """Starts afresh on these files, read so; on an error the visit stays as it was.
 
     Returns False, and changes nothing, where the visitor chose others, or asked, while these were being read.
 
@@ -90,24 +93,24 @@ def open_files(visit: Visit, files: Sequence[str | Path]) -> bool:
     """
     if visit.running:
         raise InputError(_BUSY)
-    return _open_files(visit, files)
+    return _open_files(visit, files, reading)
 
 
-def _open_files(visit: Visit, files: Sequence[str | Path]) -> bool:
+def _open_files(visit: Visit, files: Sequence[str | Path], reading: Reading = Reading()) -> bool:  # noqa: B008
     visit.choice = choice = object()
-    session = _read(files)
+    session = _read(files, reading)
     if visit.choice is not choice:
         session.close()
         return False
     _hold(visit, session)
-    visit.files = tuple(map(Path, files))
+    visit.files, visit.reading = tuple(map(Path, files)), reading
     visit.episode, visit.past, visit.restart = None, (), 0
     return True
 
 
-def _read(files: Sequence[str | Path]) -> Session:
+def _read(files: Sequence[str | Path], reading: Reading) -> Session:
     """A session with its tables described, which is where most of the time goes."""
-    session = sandbox.open(files)
+    session = sandbox.open(files, reading=reading)
     try:
         session.profile()
     except (InputError, SandboxError):
@@ -208,7 +211,7 @@ def _wait_for_model(visit: Visit, question: str, loader: Loader, started: float)
 def _read_again(visit: Visit, question: str, started: float) -> Generator[View]:
     """Gives the visit a new process with its files, unless it is stopped meanwhile."""
     pool = ThreadPoolExecutor(1)
-    reading = pool.submit(_read, visit.files)
+    reading = pool.submit(_read, visit.files, visit.reading)
     pool.shutdown(wait=False)
     wanted = False
     try:
@@ -258,10 +261,26 @@ def _drive(visit: Visit, loader: Loader, started: float) -> Iterator[View]:
     visit.past = (*visit.past, record)
 
 
-def write_notebook(visit: Visit, trajectory: Trajectory) -> Path:
-    """Writes the steps, behind those that they build on, as a notebook into the visitor's own folder."""
+def take_home(visit: Visit, trajectory: Trajectory) -> dict[str, Path]:
+    """Writes what the answer leaves into the visitor's own folder, its steps behind those they build on."""
     visit.folder = visit.folder or Path(tempfile.mkdtemp(prefix="datasense-visit-"))
-    path = visit.folder / "datasense.ipynb"
     earlier = [record for record in visit.past[visit.restart :] if record is not trajectory]
-    notebook.write(trajectory, path, earlier)
-    return path
+    return takeaway.write(visit.folder, trajectory, earlier, _printed_table(visit))
+
+
+def _printed_table(visit: Visit) -> bytes | None:
+    try:
+        return visit.session.shown() if visit.session else None
+    except SandboxError:  # it was closed meanwhile
+        return None
+
+
+def suggested(visit: Visit) -> list[str]:
+    """Questions to begin with; the sandbox has answered each of them."""
+    session = visit.session
+    try:
+        found = suggestions.answered(session, session.profile())
+        session.shown()  # what they printed is nothing to take home
+    except SandboxError:  # it was closed meanwhile
+        return []
+    return [suggestion.question for suggestion in found]

@@ -11,27 +11,35 @@ its kin are imported once, in the warm process that sessions are forked from.
 
 from sandbox.pool import Pool
 from sandbox.records import (
+    ColumnLook,
     ColumnProfile,
     Execution,
     ExecutionError,
     InputError,
+    Join,
     Limits,
     Preview,
+    Reading,
     SandboxError,
+    TableLook,
     TableProfile,
 )
 from sandbox.session import Session, open, shutdown, warm
 
 __all__ = [
+    "ColumnLook",
     "ColumnProfile",
     "Execution",
     "ExecutionError",
     "InputError",
+    "Join",
     "Limits",
     "Pool",
     "Preview",
+    "Reading",
     "SandboxError",
     "Session",
+    "TableLook",
     "TableProfile",
     "open",
     "shutdown",

@@ -1,11 +1,12 @@
 """One session's process: forked from the warm one, locked down, then a small notebook kernel.
 
 It reads the input files, keeps the variables of the model's code from step to step, and answers
-the host's requests on its channel: `load`, `profile`, `preview`, `run`. Whatever goes wrong in
-here outside the code's own exceptions ends the process, and the host sees the channel close.
+the host's requests on its channel: `load`, `profile`, `look`, `preview`, `run`, `shown`. Whatever goes
+wrong in here outside the code's own exceptions ends the process, and the host sees the channel close.
 """
 
 import builtins
+import functools
 import multiprocessing.synchronize
 import os
 import random
@@ -13,6 +14,8 @@ import socket
 import sys
 import types
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from sandbox import display, lockdown, profiles, steps, tables, wire, workbooks
-from sandbox.records import InputError, Limits
+from sandbox import display, joins, lockdown, looks, profiles, steps, tables, wire, workbooks
+from sandbox.records import InputError, Limits, Reading
 
 SEED = 0
+SHOWN_ROWS = 100_000  # of a printed table that is taken home
 
 
 def main(channel: socket.socket, folder: Path, limits: Limits) -> None:
@@ -46,19 +50,24 @@ class Kernel:
         self.figures = display.Figures(limits, self.output)
         self.module = types.ModuleType("__main__")
         self.steps = 0
+        self.shown: pd.DataFrame | pd.Series | None = None  # the last table that a step printed
         self._prepare()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Returns the reply to one request of the host."""
         match request["do"]:
             case "load":
-                return self._load(request["files"])
+                return self._load(request["files"], Reading.from_json(request["reading"]))
             case "profile":
-                return {"tables": [profiles.profile(table).to_json() for table in self.tables]}
+                return {"tables": self._profiles()}
+            case "look":
+                return {"tables": [looks.look(table).to_json() for table in self.tables]}
             case "preview":
                 return self._preview(request["name"], request["rows"])
             case "run":
                 return self._run(request["code"])
+            case "shown":
+                return {"rows": self._save_shown(request["name"])}
         raise ValueError(f"unknown request {request['do']!r}")
 
     def _prepare(self) -> None:
@@ -70,6 +79,7 @@ class Kernel:
         # A plain function, since pyplot sets attributes on it.
         plt.show = lambda *_, **__: self.figures.capture()
         builtins.input = _no_input
+        builtins.print = self._seeing(builtins.print)
         os.fork = os.forkpty = multiprocessing.synchronize.SemLock.__init__ = _no_processes
         workbooks.write_text_as_text()
         # Code that looks for its own module (dataclasses, pickle) must find its variables there.
@@ -77,9 +87,9 @@ class Kernel:
         # What was imported by now is all that the code is to find of this project.
         sys.path[:] = [path for path in sys.path if Path(path) != Path(__file__).parents[1]]
 
-    def _load(self, names: list[str]) -> dict[str, Any]:
+    def _load(self, names: list[str], reading: Reading) -> dict[str, Any]:
         try:
-            self.tables = tables.read_all([Path(name) for name in names], self.limits)
+            self.tables = tables.read_all([Path(name) for name in names], self.limits, reading)
         except InputError as error:
             return {"input_error": str(error)}
         by_name = {table.name: table.frame for table in self.tables}
@@ -89,6 +99,11 @@ class Kernel:
         if len(self.tables) == 1:
             self.module.__dict__["df"] = self.tables[0].frame
         return {}
+
+    def _profiles(self) -> list[dict[str, Any]]:
+        found = joins.joins(self.tables)
+        described = [(table.name, profiles.profile(table)) for table in self.tables]
+        return [replace(one, joins=tuple(found.get(name, ()))).to_json() for name, one in described]
 
     def _preview(self, name: str, rows: int) -> dict[str, Any]:
         by_name = {table.name: table for table in self.tables}
@@ -100,11 +115,36 @@ class Kernel:
         self.steps += 1
         sys.stdout = sys.stderr = self.output
         self.output.clear()
-        error = steps.run(code, f"<step {self.steps}>", self.module.__dict__)
+        error = steps.run(code, f"<step {self.steps}>", self.module.__dict__, self._see)
         self.figures.capture()
         stdout, truncated = self.output.take()
         report = {"stdout": stdout, "truncated": truncated, "figures": self.figures.take()}
         return report | {"error": error.to_json() if error else None}
+
+    def _see(self, value: object) -> None:
+        if isinstance(value, pd.DataFrame | pd.Series):
+            self.shown = value
+
+    def _seeing(self, print_values: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(print_values)
+        def seeing(*values: object, **options: Any) -> None:
+            for value in values:
+                self._see(value)
+            print_values(*values, **options)
+
+        return seeing
+
+    def _save_shown(self, name: str) -> int:
+        """Writes the last table that was printed since this was asked before; returns its rows, 0 if none."""
+        shown, self.shown = self.shown, None
+        if shown is None or not len(shown):
+            return 0
+        frame = shown.to_frame() if isinstance(shown, pd.Series) else shown
+        try:
+            frame.iloc[:SHOWN_ROWS].to_csv(name, index=not isinstance(frame.index, pd.RangeIndex))
+        except Exception:  # of whatever code has put into it, or for want of room
+            return 0
+        return min(len(frame), SHOWN_ROWS)
 
     def _sql(self, query: str) -> pd.DataFrame:
         """Returns the result of a DuckDB query over the tables and every DataFrame variable."""

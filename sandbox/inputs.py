@@ -57,7 +57,10 @@ def _check_one(name: str, path: Path, limits: Limits) -> None:
         raise InputError(f"{name} is not a file: give the path of a data file.")
     if found.st_size > limits.input_bytes:
         size, most = found.st_size / MIB, limits.input_bytes / MIB
-        raise InputError(f"{name} is too large: {size:,.0f} MiB, at most {most:,.0f} MiB.")
+        raise InputError(
+            f"{name} is too large: {size:,.0f} MiB, at most {most:,.0f} MiB. Leave out columns or rows that "
+            "the question does not need, or save it as parquet, which takes a fraction of it."
+        )
 
 
 def copy(inputs: dict[str, Path], folder: Path) -> None:

@@ -51,9 +51,14 @@ class Layout:
     names: tuple[str, ...] = ()
 
 
-def of(lines: Sequence[str], usual: str) -> Layout:
-    """The layout of a file with these first lines; `usual` is the delimiter that its kind mostly has."""
-    delimiter = _delimiter(lines, usual)
+def of(lines: Sequence[str], usual: str, delimiter: str = "", header_row: int | None = None) -> Layout:
+    """The layout of a file with these first lines.
+
+    Args:
+        usual: The delimiter that files of its kind mostly have.
+        delimiter, header_row: As in Reading, where a person has said so.
+    """
+    delimiter = delimiter or _delimiter(lines, usual)
     quote = "'" if _quoted(lines, delimiter, "'") else '"'
     escape = _escape(lines, quote)
     spaced = delimiter != " " and any(f"{delimiter} {quote}" in line for line in lines)
@@ -61,15 +66,24 @@ def of(lines: Sequence[str], usual: str) -> Layout:
     if escape:
         dialect |= {"escapechar": escape, "doublequote": False}
     read = csv.reader((line + "\n" for line in lines), **dialect)
-    return Layout(
-        delimiter, quote, escape, spaced, *table_at([[cell.strip() for cell in row] for row in read])
-    )
+    rows = [[cell.strip() for cell in row] for row in read]
+    return Layout(delimiter, quote, escape, spaced, *table_at(rows, header_row))
 
 
-def table_at(rows: Sequence[Sequence[str]]) -> tuple[int, int, tuple[str, ...]]:
+def table_at(
+    rows: Sequence[Sequence[str]], header_row: int | None = None
+) -> tuple[int, int, tuple[str, ...]]:
     """A Layout's `skip`, `name_rows` and `names` for these first rows."""
+    if header_row:
+        return header_row - 1, 1, ()
+    if header_row == 0:
+        return 0, 0, _numbered(rows)
     first = _first_row(rows)
     return first, *_names(rows[first:])
+
+
+def _numbered(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(f"column_{number}" for number in range(1, max(map(len, rows), default=0) + 1))
 
 
 def told(skip: int, name_rows: int) -> list[str]:
@@ -185,7 +199,7 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[int, tuple[str, ...]]:
         values = sum(_same_kind(cell(first, place), body, place) for place in numeric)
         words = any(_is_word(cell(first, place)) for place in numeric)
         if 2 * values > len(numeric) and not words and not _years(first, body, numeric):
-            return 0, tuple(f"column_{number}" for number in range(1, width + 1))
+            return 0, _numbered(rows)
     count = 1
     while count < min(MOST_NAME_ROWS, len(rows) - 1) and _names_too(rows[count - 1], rows[count], numeric):
         count += 1

@@ -42,12 +42,12 @@ def preview(table: Table, rows: int) -> Preview:
 
 def _rows(frame: pd.DataFrame, count: int, chars: int) -> tuple[tuple[str, ...], ...]:
     head = frame.head(count)
-    columns = [[_cell(cell, chars) for cell in head.iloc[:, i]] for i in range(len(head.columns))]
+    columns = [[cell_text(cell, chars) for cell in head.iloc[:, i]] for i in range(len(head.columns))]
     return tuple(zip(*columns, strict=True))
 
 
 def _column(name: str, column: pd.Series) -> ColumnProfile:
-    kind = _kind(column)
+    kind = kind_of(column)
     present = column.dropna()
     if column.dtype == object and not all(map(pd.api.types.is_hashable, present)):
         # Lists and dictionaries cannot be counted as they are; arrays would be, but compared each with each.
@@ -61,13 +61,14 @@ def _column(name: str, column: pd.Series) -> ColumnProfile:
         kind=kind,
         missing=len(column) - len(present),
         distinct=len(counts),
-        minimum=_cell(present.min()) if ordered else None,
-        maximum=_cell(present.max()) if ordered else None,
-        values=tuple(_cell(value) for value in counts.index[: FEW_VALUES if few else EXAMPLES]),
+        minimum=cell_text(present.min()) if ordered else None,
+        maximum=cell_text(present.max()) if ordered else None,
+        values=tuple(cell_text(value) for value in counts.index[: FEW_VALUES if few else EXAMPLES]),
     )
 
 
-def _kind(column: pd.Series) -> str:
+def kind_of(column: pd.Series) -> str:
+    """The kind of a ColumnProfile."""
     dtype = column.dtype
     if pd.api.types.is_bool_dtype(dtype):
         return "boolean"
@@ -78,7 +79,8 @@ def _kind(column: pd.Series) -> str:
     return KINDS.get(pd.api.types.infer_dtype(column, skipna=True), "other")
 
 
-def _cell(value: object, chars: int = CELL_CHARS) -> str:
+def cell_text(value: object, chars: int = CELL_CHARS) -> str:
+    """A cell as short text on one line, "" for a missing one."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     if isinstance(value, float):

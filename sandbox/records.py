@@ -113,6 +113,21 @@ class Limits(Record):
 
 
 @dataclass(frozen=True)
+class Reading(Record):
+    """How a person wants files to be read, where what was found is wrong.
+
+    Attributes:
+        delimiter: Between the cells of a text file; "" to find it.
+        header_row: The row that names the columns, counted from 1; 0 where none does; None to find it.
+        sheet: The one to be read of a workbook; "" for all.
+    """
+
+    delimiter: str = ""
+    header_row: int | None = None
+    sheet: str = ""
+
+
+@dataclass(frozen=True)
 class ExecutionError(Record):
     """Why a step failed.
 
@@ -182,6 +197,15 @@ class ColumnProfile(Record):
 
 
 @dataclass(frozen=True)
+class Join(Record):
+    """A table that holds values of this one's: `columns` here are equal to `others` of `table`, in order."""
+
+    table: str
+    columns: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TableProfile(Record):
     """One table in short.
 
@@ -193,7 +217,8 @@ class TableProfile(Record):
         sample: The first 3 rows as short text, "" for a missing cell.
         note: What reading decided, "semicolon-separated", or "".
         load: A Python expression that reads the same table outside the session, for a notebook; it uses
-            pd, np and json.
+            pd, np and json, and io, re or gzip where lines had to be mended.
+        joins: How it joins with other tables of the session.
     """
 
     name: str
@@ -203,6 +228,30 @@ class TableProfile(Record):
     sample: tuple[tuple[str, ...], ...] = ()
     note: str = ""
     load: str = ""
+    joins: tuple[Join, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnLook(Record):
+    """How a column's values are spread.
+
+    Attributes:
+        name: The column's name.
+        bars: How many values of a number or date are in each of 12 equal parts of their range; of text, how
+            often its 6 most frequent values come, the most frequent first. Empty where there is none.
+    """
+
+    name: str
+    bars: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableLook(Record):
+    """A first look at one table; `warnings` are sentences about what would mislead who adds up or counts."""
+
+    name: str
+    columns: tuple[ColumnLook, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

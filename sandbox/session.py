@@ -27,7 +27,9 @@ from sandbox.records import (
     InputError,
     Limits,
     Preview,
+    Reading,
     SandboxError,
+    TableLook,
     TableProfile,
 )
 from sandbox.turns import Turn, turns
@@ -37,6 +39,7 @@ MAX_FILES = 100
 MAX_THREADS = 512
 # What a person may take home; none of them runs anything when it is opened.
 ARTIFACTS = (".csv", ".tsv", ".json", ".txt", ".md", ".png", ".xlsx", ".parquet")
+SHOWN = ".shown.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
 # What a child says of an error is as long as it wants; these are what an honest one keeps to.
 MESSAGE_CHARS = 500
@@ -101,6 +104,7 @@ def open(
     files: Sequence[str | Path],
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     names: Sequence[str] | None = None,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> "Session":
     """Returns a session that has read the files.
 
@@ -108,11 +112,12 @@ def open(
         files: Paths of the data files; they are copied, never changed.
         limits: What the session may use.
         names: The files' names as their owner knows them, if the paths are temporary ones.
+        reading: How they are to be read, where what would be found is wrong.
 
     Raises InputError if a file cannot be used, SandboxError if this machine cannot run it.
     """
     shown = names if names is not None else [Path(path).name for path in files]
-    return Session(inputs.check(files, shown, limits), limits)
+    return Session(inputs.check(files, shown, limits), limits, reading)
 
 
 class _Ended(Exception):
@@ -137,11 +142,17 @@ class Session:
         on_close: Called once with the session when it has been closed, if not None.
     """
 
-    def __init__(self, files: dict[str, Path], limits: Limits) -> None:
+    def __init__(
+        self,
+        files: dict[str, Path],
+        limits: Limits,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
+    ) -> None:
         """Starts with `files`, paths by safe names; raises what `sandbox.open` does."""
         self.limits = limits
         self.on_close: Callable[[Session], None] | None = None
         self._inputs = files
+        self._reading = reading
         self._input_bytes = 0
         self._folder = _new_folder("session-")
         self._child: Child | None = None
@@ -181,6 +192,13 @@ class Session:
                 except (ValueError, TypeError) as error:
                     raise SandboxError(f"The tables cannot be described: {error}.") from None
             return self._profile
+
+    def look(self) -> list[TableLook]:
+        """Returns a first look at each table; raises SandboxError if the child cannot tell."""
+        try:
+            return [TableLook.from_json(table) for table in self._query({"do": "look"}).get("tables")]
+        except (ValueError, TypeError) as error:
+            raise SandboxError(f"The tables cannot be looked at: {error}.") from None
 
     def preview(self, name: str, rows: int = 50) -> Preview:
         """Returns the first rows of the table `name`.
@@ -227,6 +245,20 @@ class Session:
             self._end()
             return Execution(code, error=_Ended("Crashed", NO_REPORT).error)
         return _bounded(report, self.limits)
+
+    def shown(self) -> bytes | None:
+        """Returns the last table that steps printed since this was last asked, as CSV; None if there is none.
+
+        What stands in it is code's: a cell may be a formula. Raises SandboxError if the child cannot tell.
+        """
+        with self._busy:
+            if not self.alive:
+                return None
+            reply = self._query({"do": "shown", "name": SHOWN})
+        try:
+            return self.read_file(SHOWN) if reply.get("rows") else None
+        except InputError as error:
+            raise SandboxError(f"The table cannot be taken out: {error}") from None
 
     def read_file(self, name: str) -> bytes:
         """Returns a file that code wrote, as it is: a picture is still to be drawn anew.
@@ -281,7 +313,7 @@ class Session:
         with turns.errand():
             self._fork()
         try:
-            load = {"do": "load", "files": [*self._inputs]}
+            load = {"do": "load", "files": [*self._inputs], "reading": self._reading.to_json()}
             _raise_input_error(self._ask(load, self.limits.load_seconds))
         except _Ended as ended:
             if ended.kind == "Stopped":

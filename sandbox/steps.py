@@ -3,6 +3,7 @@
 import ast
 import linecache
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.display import cut_middle, value_text
@@ -12,30 +13,34 @@ MESSAGE_CHARS = 500
 TRACEBACK_CHARS = 2_000
 
 
-def run(code: str, filename: str, namespace: dict[str, Any]) -> ExecutionError | None:
+def run(
+    code: str, filename: str, namespace: dict[str, Any], seen: Callable[[object], None] = id
+) -> ExecutionError | None:
     """Runs `code`, prints its last expression's value, and returns its error, None if none.
 
     Args:
         code: Python source.
         filename: A name such as "<step 3>", other than that of any step before.
         namespace: The variables, changed in place.
+        seen: Called with the value that is printed at the end.
     """
     # Tracebacks and `inspect.getsource` look the code's lines up there.
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     try:
-        _execute(code, filename, namespace)
+        _execute(code, filename, namespace, seen)
     except BaseException as error:
         return describe(error, code, filename)
     return None
 
 
-def _execute(code: str, filename: str, namespace: dict[str, Any]) -> None:
+def _execute(code: str, filename: str, namespace: dict[str, Any], seen: Callable[[object], None]) -> None:
     tree = ast.parse(code, filename)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, filename, "exec"), namespace)
     if last is not None:
-        text = value_text(eval(compile(ast.Expression(last.value), filename, "eval"), namespace))
-        if text:
+        value = eval(compile(ast.Expression(last.value), filename, "eval"), namespace)
+        seen(value)
+        if text := value_text(value):
             print(text)
 
 

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
-from sandbox import layouts, textfiles, workbooks
-from sandbox.records import MIB, InputError, Limits
+from sandbox import amounts, databases, layouts, textfiles, workbooks
+from sandbox.records import MIB, InputError, Limits, Reading
 
 PREIMPORTED = {"datetime": datetime, "math": math, "re": re}
 OWN_NAMES = {"pd", "np", "plt", "df", "tables", "sql", "inspect_source", *PREIMPORTED}
@@ -31,7 +31,7 @@ RESERVED = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *OWN_NAMES}
 BY_HAND = (*textfiles.SUFFIXES, *workbooks.SUFFIXES)
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 PACKED = ".gz"
-SUFFIXES = (*textfiles.SUFFIXES, ".parquet", *workbooks.SUFFIXES, *JSON_SUFFIXES)
+SUFFIXES = (*textfiles.SUFFIXES, ".parquet", *workbooks.SUFFIXES, *JSON_SUFFIXES, *databases.SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,28 @@ class Found:
     note: str = ""
 
 
-def read_all(paths: list[Path], limits: Limits) -> list[Table]:
+def read_all(paths: list[Path], limits: Limits, reading: Reading = Reading()) -> list[Table]:  # noqa: B008
     """Returns the tables of all files, under Python names that differ.
 
-    Raises InputError if a file cannot be used.
+    Raises InputError if a file cannot be used, or not as a person wants it to be read.
     """
     tables: list[Table] = []
     for path in paths:
-        for found in _read(path, limits):
+        for found in _read(path, limits, reading):
             taken = {table.name.lower() for table in tables}
-            workbook = path.suffix.lower() in workbooks.SUFFIXES
+            workbook = path.suffix.lower() in (*workbooks.SUFFIXES, *databases.SUFFIXES)
             stem = Path(path.stem).stem if path.suffix.lower() == PACKED else path.stem
             label = found.sheet if workbook and found.sheet else f"{stem} {found.sheet}"
             name = layouts.free_name(python_name(label.strip()), taken)
-            part = f"sheet {found.sheet}" if workbook else found.sheet
+            kind = "sheet" if path.suffix.lower() in workbooks.SUFFIXES else "table"
+            part = f"{kind} {found.sheet}" if workbook else found.sheet
             source = f"{path.name}, {part}" if found.sheet else path.name
             frame, tidying = _tidy(found.frame, source, limits)
             load, note = found.load + tidying, found.note
             if path.suffix.lower() in (*BY_HAND, PACKED):
                 frame, load, note = _without_blank(frame, load, note)
+                frame, numbers, told = amounts.with_numbers(frame)
+                load, note = load + numbers, ", ".join(filter(None, [note, told]))
             tables.append(Table(name, source, path, frame, load, note))
     return tables
 
@@ -101,16 +104,16 @@ def unique_columns(names: Iterable[object]) -> list[str]:
     return unique
 
 
-def _read(path: Path, limits: Limits) -> list[Found]:
+def _read(path: Path, limits: Limits, reading: Reading) -> list[Found]:
     suffix = path.suffix.lower()
     if suffix == PACKED and Path(path.stem).suffix.lower() in textfiles.SUFFIXES:
-        return _read_packed(path, limits)
+        return _read_packed(path, limits, reading)
     if suffix not in SUFFIXES:
         raise InputError(f"{path.name} is not of a kind that can be read ({', '.join(SUFFIXES)}).")
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty (0 bytes): choose a file with a table in it.")
     try:
-        return _read_suffix(path, suffix, limits)
+        return _read_suffix(path, suffix, limits, reading)
     except InputError:
         raise
     except MemoryError:
@@ -121,7 +124,7 @@ def _read(path: Path, limits: Limits) -> list[Found]:
         raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}.") from None
 
 
-def _read_packed(path: Path, limits: Limits) -> list[Found]:
+def _read_packed(path: Path, limits: Limits, reading: Reading) -> list[Found]:
     """Reads text that gzip has packed; the code that loads it names the packed file, which pandas unpacks."""
     plain = path.with_name(f"unpacked-{path.stem}")
     try:
@@ -134,7 +137,7 @@ def _read_packed(path: Path, limits: Limits) -> list[Found]:
                         f"{path.name} is too large unpacked: more than {most:,} MiB. Split it, or give "
                         "a part of it."
                     )
-        found = _read(plain, limits)
+        found = _read(plain, limits, reading)
         # pandas unpacks a file that it is given by its name; open does not.
         opened = f"gzip.open({path.name!r}, 'rt'"
         return [
@@ -154,15 +157,18 @@ def _read_packed(path: Path, limits: Limits) -> list[Found]:
         plain.unlink(missing_ok=True)
 
 
-def _read_suffix(path: Path, suffix: str, limits: Limits) -> list[Found]:
+def _read_suffix(path: Path, suffix: str, limits: Limits, reading: Reading) -> list[Found]:
     if suffix in textfiles.SUFFIXES:
-        parts = textfiles.read(path, limits.input_columns)
+        parts = textfiles.read(path, limits.input_columns, reading)
         return [Found(part.name, part.frame, part.load, part.note) for part in parts]
     if suffix in workbooks.SUFFIXES:
-        sheets = workbooks.read(path)
+        sheets = workbooks.read(path, reading)
         # A workbook of one table is called by its file's name: "Sheet1" tells nothing.
         several = len(sheets) > 1
         return [Found(one.name if several else "", one.frame, one.load, one.note) for one in sheets]
+    if suffix in databases.SUFFIXES:
+        kept = databases.read(path, limits)
+        return [Found(one.name if len(kept) > 1 else "", one.frame, one.load) for one in kept]
     frame, load = _read_json(path) if suffix in JSON_SUFFIXES else _read_parquet(path, limits)
     return [Found("", frame, load)]
 

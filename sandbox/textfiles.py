@@ -13,7 +13,7 @@ import pandas as pd
 
 from sandbox import layouts, repair
 from sandbox.layouts import DELIMITERS, Layout
-from sandbox.records import InputError
+from sandbox.records import InputError, Reading
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 HEAD_BYTES = 64 * 1024
@@ -86,7 +86,7 @@ class Part:
     load: str
 
 
-def read(path: Path, most_columns: int) -> list[Part]:
+def read(path: Path, most_columns: int, reading: Reading = Reading()) -> list[Part]:  # noqa: B008 (frozen)
     """Returns the file's table, or its tables where the names of the columns come again further down.
 
     Raises InputError if it is no text or too wide, and what pandas raises.
@@ -99,7 +99,9 @@ def read(path: Path, most_columns: int) -> list[Part]:
     if not any(line.strip() for line in lines):
         raise InputError(f"{path.name} holds nothing but blank lines.")
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    layout = layouts.of(lines, usual)
+    layout = layouts.of(lines, usual, reading.delimiter, reading.header_row)
+    if layout.skip >= len(lines):
+        raise InputError(f"{path.name} has no row {reading.header_row:,} among its first: choose another.")
     width = max(line.count(layout.delimiter) for line in lines) + 1
     if width > most_columns:
         raise InputError(f"{path.name} has {width:,} columns; at most {most_columns:,} can be read.")
@@ -109,7 +111,8 @@ def read(path: Path, most_columns: int) -> list[Part]:
         layout, repaired = mended.layout, mended.note
         source = replace(source, text=mended.text, before=mended.before, after=mended.after)
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
-    notes += [] if layout.delimiter == usual else [f"{DELIMITERS[layout.delimiter]}-separated"]
+    named = DELIMITERS.get(layout.delimiter, repr(layout.delimiter))
+    notes += [] if layout.delimiter == usual else [f"{named}-separated"]
     notes += [repaired] if repaired else []
     extents = _extents(source, layout)
     parts = []
@@ -200,6 +203,16 @@ def _all_typed(frame: pd.DataFrame, load: str, decimal_comma: bool) -> tuple[pd.
         if dtype == "str":
             frame.isetitem(number, _typed(frame.iloc[:, number], decimal_comma))
     return frame, load + _typing(as_read, frame, decimal_comma)
+
+
+def dated(frame: pd.DataFrame, load: str) -> tuple[pd.DataFrame, str]:
+    """Returns the table with dates where its text is all of such, and the code for it."""
+    texts = [name for name, dtype in frame.dtypes.items() if dtype == "str"]
+    dates = [name for name in texts if _all_match(frame[name], ISO_DATE)]
+    made = {name: pd.to_datetime(frame[name], format="ISO8601", errors="coerce") for name in dates}
+    dates = [name for name in dates if made[name].isna().sum() == frame[name].isna().sum()]
+    frame = frame.assign(**{name: made[name] for name in dates})
+    return frame, load + in_columns(dates, "pd.to_datetime(t[c], format='ISO8601')")
 
 
 def _encoding(path: Path, head: bytes) -> str:

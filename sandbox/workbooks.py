@@ -1,14 +1,15 @@
 """Reads Excel workbooks, inside the child: each sheet with cells in it is a table."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from openpyxl.cell import cell
 
-from sandbox import layouts
-from sandbox.records import InputError
+from sandbox import layouts, textfiles
+from sandbox.records import InputError, Reading
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 HEAD_ROWS = 3
@@ -25,24 +26,31 @@ class Sheet:
     note: str
 
 
-def read(path: Path) -> list[Sheet]:
+def read(path: Path, reading: Reading = Reading()) -> list[Sheet]:  # noqa: B008 (frozen)
     """Returns the sheets that have cells, in order.
 
-    Raises InputError if there is none, and what the reader raises.
+    Raises InputError if there is none, or not the one that is wanted, and what the reader raises.
     """
     sheets = pd.read_excel(path, sheet_name=None, engine="calamine")
+    if reading.sheet:
+        if reading.sheet not in sheets:
+            raise InputError(f"{path.name} has no sheet {reading.sheet}: take one of {', '.join(sheets)}.")
+        sheets = {reading.sheet: sheets[reading.sheet]}
     tables = {name: frame for name, frame in sheets.items() if len(frame.columns)}
     # A sheet of notes or an unfilled one is no reason to refuse the others.
     filled = {name: frame for name, frame in tables.items() if len(frame)} or tables
     if not filled:
         raise InputError(f"{path.name} has no sheet with cells in it.")
     hidden = _hidden(path)
-    return [_sheet(path, name, frame, ["hidden sheet"] * (name in hidden)) for name, frame in filled.items()]
+    row = reading.header_row
+    return [
+        _sheet(path, name, frame, ["hidden sheet"] * (name in hidden), row) for name, frame in filled.items()
+    ]
 
 
-def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str]) -> Sheet:
+def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_row: int | None) -> Sheet:
     """The sheet as a table, found in what pandas made of it by taking the first row for its names."""
-    skip, name_rows, names = layouts.table_at(_rows(frame))
+    skip, name_rows, names = layouts.table_at(_rows(frame), header_row)
     options: dict[str, object] = {}
     if names:
         options = {"header": None, "names": layouts.different(names)}
@@ -57,7 +65,29 @@ def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str]) -> Shee
     said = "".join(f", {key}={value!r}" for key, value in options.items())
     load = f'pd.read_excel({path.name!r}, sheet_name={name!r}, engine="calamine"{said})'
     notes = [*notes, *layouts.told(skip, name_rows)]
+    if merged := _merged(path, name, frame, skip + name_rows):
+        frame = frame.assign(**{column: frame[column].ffill() for column in merged})
+        load += textfiles.in_columns(merged, "t[c].ffill()")
+        notes.append("merged cells filled")
     return Sheet(name, frame, load, ", ".join(notes))
+
+
+def _merged(path: Path, name: str, frame: pd.DataFrame, above: int) -> list[str]:
+    """The columns that miss nothing but what merged cells cover below their first."""
+    from python_calamine import CalamineWorkbook
+
+    ranges = CalamineWorkbook.from_path(path).get_sheet_by_name(name).merged_cell_ranges or []
+    covered: Counter[int] = Counter()
+    for (first_row, first_column), (last_row, last_column) in ranges:
+        if first_row >= above and first_column == last_column:
+            covered[first_column] += last_row - first_row
+    found = [column for column in covered if covered[column] and column < len(frame.columns)]
+    names = [str(frame.columns[column]) for column in found if _missing(frame, column) == covered[column]]
+    return [name for name in names if list(frame.columns).count(name) == 1]
+
+
+def _missing(frame: pd.DataFrame, column: int) -> int:
+    return int(frame.iloc[:, column].isna().sum())
 
 
 def _rows(frame: pd.DataFrame) -> list[list[str]]:

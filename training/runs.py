@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training import curves, records, results
+from training import curves, records, results, summary
 from training.sft import CARD
 
 _COLUMNS = (
@@ -69,13 +69,26 @@ def table(cards: Mapping[str, dict]) -> str:
 def publish(model: str, cards: Mapping[str, dict], folder: Path) -> None:
     """Writes the cards and the picture of their curves."""
     name = f"sft-{records.slug(model)}"
-    records.write_json(folder / f"{name}.json", {"model": model, "runs": cards})
+    judged = {run: card | {"accuracy": _accuracy(card)} for run, card in cards.items()}
+    records.write_json(folder / f"{name}.json", {"model": model, "runs": judged})
     curves.compare(cards, folder / f"{name}.svg")
 
 
+def _accuracy(card: dict) -> dict[str, float] | None:
+    """On the validation questions at the step that was kept, with its 95 % interval; None if none were asked."""
+    rate = _kept(card).get("eval_accuracy")
+    if rate is None:
+        return None
+    low, high = summary.wilson(round(rate * card["problems"]), card["problems"])
+    return {"rate": rate, "low": low, "high": high}
+
+
+def _kept(card: dict) -> dict:
+    return next(entry for entry in card["validation"] if entry["step"] == card["best_step"])
+
+
 def _row(name: str, card: dict) -> list[str]:
-    settings = card["settings"]
-    kept = next(entry for entry in card["validation"] if entry["step"] == card["best_step"])
+    settings, kept = card["settings"], _kept(card)
     shares = [f"{kept[key]:.1%}" if key in kept else "" for key in ("eval_accuracy", "eval_exec_ok")]
     return [
         name,

@@ -76,13 +76,13 @@ def visitor(chromium, echo):
     """Opens the page as somebody who was never here; also notes every request that leaves this machine."""
     contexts = []
 
-    def arrive(**options):
+    def arrive(where="", **options):
         contexts.append(chromium.new_context(**options))
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
         page.requested = []
         page.on("request", lambda request: page.requested.append(request.url))
-        page.goto(echo.url)
+        page.goto(echo.url + where)
         question_box(page).wait_for()
         return page
 

@@ -1,9 +1,14 @@
 """The page in a real browser on the real sandbox; the model is echo_app's, so that a test knows its moves."""
 
+import asyncio
+import base64
 import json
 import re
+import subprocess
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import nbformat
@@ -11,10 +16,15 @@ import openpyxl
 import psutil
 import pytest
 from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
 
+from page import gallery
 from tests.e2e.conftest import answered, ask, connect, given, question_box, served, upload
 
 CITIES = "city,warmth,rain\nOslo,6.5,763\nLima,19.2,\nCairo,22.1,25\n"
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.M | re.S)
 WARMEST = "print(df.loc[df['warmth'].idxmax(), 'city'])"
 
 
@@ -34,6 +44,57 @@ def test_a_chosen_file_is_shown_with_its_shape_its_types_and_what_is_missing(vis
     assert "number" in rain.inner_text() and "1 (33%)" in rain.inner_text()
     page.get_by_text("All rows").click()
     assert page.get_by_role("cell", name="Lima").last.is_visible()
+
+
+def test_a_first_look_shows_how_values_are_spread_and_what_to_beware_of(visitor, tmp_path):
+    path = tmp_path / "sales.csv"
+    path.write_text("place,sold\nOslo,1\nLima,2\nCairo,4\nTotal,7\n")
+    page = visitor()
+    upload(page, path)
+    assert "The row “Total” sums up the others" in page.locator(".ds-beware").inner_text()
+    page.get_by_text("Columns", exact=True).click()
+    assert page.get_by_role("img", name="How often values of sold come").locator("rect").count() == 4
+
+
+def test_questions_to_begin_with_are_put_into_the_box(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    chip = page.get_by_role("button", name="Which city has the highest warmth?")
+    chip.click()
+    page.wait_for_function("document.querySelector('.ds-ask textarea').value.includes('warmth')")
+    assert page.locator(".ds-chips button").count() == 4
+
+
+def test_an_answer_is_taken_home_in_every_form(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    answered(page, "df.plot.bar(x='city', y='warmth')\nprint(df.nlargest(2, 'warmth'))\nprint(len(df))")
+    found = {}
+    for name in ("Download notebook", "Python", "Markdown", "Figures", "Table as CSV"):
+        with page.expect_download() as download:
+            page.get_by_text(name, exact=True).click()
+        found[download.value.suggested_filename] = download.value.path()
+    assert [*found] == ["datasense.ipynb", "datasense.py", "datasense.md", "figure.png", "table.csv"]
+    assert found["table.csv"].read_text("utf-8-sig").splitlines()[1:] == ["Cairo,22.1,25.0", "Lima,19.2,"]
+    answered(page, WARMEST)
+    assert not page.get_by_text("Table as CSV", exact=True).is_visible()
+    assert page.get_by_text("Markdown", exact=True).is_visible()
+
+
+def test_an_address_opens_an_example_or_writes_a_question(visitor):
+    example = gallery.examples()[0]
+    page = visitor(f"/?example={example.id}")
+    page.locator("#result .ds-card").get_by_text("Verified").wait_for()
+    page.locator(".ds-table").first.wait_for()
+    page = visitor(f"/?example={example.id}&q=How+many+rows%3F")
+    page.locator(".ds-table").first.wait_for()
+    page.wait_for_function("document.querySelector('.ds-ask textarea').value == 'How many rows?'")
+    page = visitor("/?q=%3Cb%3EHow+many%3F")
+    page.wait_for_function("document.querySelector('.ds-ask textarea').value == '<b>How many?'")
+    page = visitor("/?example=%3Cimg+src%3Dx%3E")
+    told = page.get_by_role("alert")
+    told.wait_for()
+    assert "There is no example '<img src=x>': take one of" in told.inner_text()
 
 
 def test_several_files_are_several_tables(visitor, cities, tmp_path):
@@ -358,6 +419,39 @@ def test_a_program_is_told_what_was_wrong_with_its_file(echo, tmp_path):
     empty.touch()
     with pytest.raises(AppError, match="empty.csv is empty"):
         connect(echo).predict([given(empty)], "print(1)", 5, api_name="/ask")
+
+
+def test_a_shell_can_ask_as_the_readme_says(echo, cities):
+    body = next(body for language, body in BLOCKS if language == "sh" and "curl" in body)
+    script = body.replace("http://127.0.0.1:7860", echo.url).replace("sales.csv", str(cities))
+    script = script.replace("Which region has the highest total revenue?", WARMEST.replace("'", "\\u0027"))
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    assert '"answer": "Cairo"' in done.stdout and '"verified": true' in done.stdout
+
+
+def test_an_assistant_finds_the_tool_and_asks(echo, cities):
+    address = f"data:text/csv;base64,{base64.b64encode(cities.read_bytes()).decode()}"
+
+    async def asked():
+        async with (
+            streamablehttp_client(f"{echo.url}/gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            arguments = {"file": address, "question": WARMEST, "max_steps": 5}
+            return tools, await session.call_tool("ask", arguments)
+
+    with ThreadPoolExecutor(1) as thread:  # this one has the browser's event loop
+        tools, result = thread.submit(asyncio.run, asked()).result()
+    assert [tool.name for tool in tools] == ["ask"]
+    assert "Rely on an answer only if" in tools[0].description
+    asked_for = tools[0].inputSchema["properties"]
+    assert [*asked_for] == ["file", "question", "second_file", "third_file", "max_steps"]
+    assert "in plain words" in asked_for["question"]["description"]
+    assert not result.isError, result.content
+    record = json.loads(result.content[0].text)
+    assert (record["answer"], record["verified"]) == ("Cairo", True)
 
 
 @pytest.mark.parametrize("steps", ["null", "0", "21", "2.5", "NaN", "1e999"])
