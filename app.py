@@ -63,24 +63,24 @@ def choose(state: Visit, chosen: list[str]) -> Iterator[dict]:
         yield {files: None, notice: render.message(told(error))}
 
 
-def read_again(state: Visit, delimiter: str, header_row: float | None, sheet: str) -> Iterator[dict]:
+def read_again(state: Visit, delimiter: str, header_row: str, sheet: str) -> Iterator[dict]:
     """Reads the same files as the visitor says they are to be read."""
     if not state.files:
         yield {notice: render.message("Choose a file first.")}
         return
     try:
-        row = None if header_row is None else _row(header_row)
-        if visit.open_files(state, state.files, Reading(delimiter, row, sheet.strip())):
+        wanted = Reading(delimiter, _row(header_row.strip()), sheet.strip())
+        if visit.open_files(state, state.files, wanted):
             yield opened(state)
             yield suggested(state)
     except Exception as error:
         yield {notice: render.message(told(error))}
 
 
-def _row(number: float) -> int:
-    if number < 0 or number != int(number):
-        raise InputError("The row of names must be a whole number: 1 for the first row, 0 if there is none.")
-    return int(number)
+def _row(text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise InputError("The row of names is a whole number: 1 for the first row, 0 if there is none.")
+    return int(text) if text else None
 
 
 def opened(state: Visit) -> dict:
@@ -237,9 +237,9 @@ def ask(
 ) -> Iterator[str]:
     """Answers one question about tables by running Python on them, and says where the answer was found.
 
-    The result is a record in JSON: {"answer", "summary", "verified", "evidence", "outcome", "steps", ...}. Rely
-    on an answer only if "verified" is true: then it stands in the real output of the step that "evidence"
-    names.
+    The result is a record in JSON: {"answer", "summary", "verified", "evidence", "outcome", "steps", ...}.
+    Rely on an answer only if "verified" is true: then it stands in the real output of the step that
+    "evidence" names.
 
     Args:
         file: A CSV, TSV, Excel, ODS, parquet, JSON or SQLite file; each sheet of a workbook is a table.
@@ -319,10 +319,15 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
                     delimiter_box = gr.Dropdown(
                         DELIMITERS, value="", label="Cells are divided by", min_width=140
                     )
-                    header_box = gr.Number(
-                        None, label="Row of names (0: none)", precision=None, minimum=0, min_width=140
+                    header_box = gr.Textbox(
+                        label="Row of names (0: none)",
+                        placeholder="what is found",
+                        max_length=6,
+                        min_width=140,
                     )
-                    sheet_box = gr.Textbox("", label="Only this sheet", max_length=200, min_width=140)
+                    sheet_box = gr.Textbox(
+                        label="Only this sheet", placeholder="all of them", max_length=200, min_width=140
+                    )
                     again_button = gr.Button("Read again", size="sm", scale=0, min_width=110)
                 with gr.Row(elem_classes="ds-ask"):
                     question = gr.Textbox(
