@@ -118,8 +118,10 @@ def _grid_of(rows: list[list[str]], names: bool) -> Grid:
 
 
 def _has_names(path: Path) -> bool:
-    """Whether the file names its columns, which the clean version does not say."""
+    """Whether the file names its columns, which the clean version does not say; most do."""
     parameters = path.parents[1] / "parameters" / f"{path.name}_parameters.json"
+    if not parameters.exists():
+        return True
     return bool(int(json.loads(parameters.read_text(encoding="utf-8"))["header_lines"]))
 
 

@@ -257,7 +257,7 @@ class Sampler:
         tails = [request.prompt[request.shared :] for request in group]
         states = self._forward(rows, tails, starts)
         last = torch.tensor([len(tail) - 1 for tail in tails], device=states.device)
-        self._write(group, states[torch.arange(len(group), device=states.device), last])
+        chosen = self._choose(group, states[torch.arange(len(group), device=states.device), last])
         for request in group:
             self._held[request.slot] = _array(request.prompt)
         self.usage += Usage(
@@ -265,6 +265,7 @@ class Sampler:
             cached_tokens=sum(starts),
             prompt_seconds=time.perf_counter() - began,
         )
+        self._write(group, chosen)  # last: who waits for a reply may look at what it took
 
     def _written(self, live: dict[int, _Request]) -> list[_Request]:
         """One token more for each that is not complete; returns those that are."""
@@ -276,9 +277,10 @@ class Sampler:
             for request in going:
                 ids[request.slot], positions[request.slot] = request.written[-1], request.length - 1
             states = self._step(ids, positions, self._rounded(max(one.length for one in going)))[:, 0]
-            self._write(going, states[[request.slot for request in going]])
+            chosen = self._choose(going, states[[request.slot for request in going]])
             seconds = len(going) * (time.perf_counter() - began)
             self.usage += Usage(output_tokens=len(going), output_seconds=seconds)
+            self._write(going, chosen)
         return [request for request in live.values() if request.reply.done()]
 
     def _forward(self, rows: Sequence[int], ids: Sequence[list[int]], starts: Sequence[int]) -> torch.Tensor:
@@ -316,10 +318,13 @@ class Sampler:
             use_cache=True,
         ).last_hidden_state
 
-    def _write(self, requests: Sequence[_Request], states: torch.Tensor) -> None:
-        """Chooses a token for each, and completes those that end with it."""
-        logits = self._model.get_output_embeddings()(states).float()
-        for request, token in zip(requests, _chosen(logits, requests), strict=True):
+    def _choose(self, requests: Sequence[_Request], states: torch.Tensor) -> list[int]:
+        """The next token of each."""
+        return _chosen(self._model.get_output_embeddings()(states).float(), requests)
+
+    def _write(self, requests: Sequence[_Request], tokens: Sequence[int]) -> None:
+        """Gives each its token, and completes those that end with it."""
+        for request, token in zip(requests, tokens, strict=True):
             request.written.append(token)
             full = len(request.written) >= request.most or request.length >= self.context_tokens
             if token in self._ends or full or request.given_up or self._stopped(request):

@@ -4,7 +4,7 @@ import pytest
 
 import sandbox
 from agent import feedback, prompts
-from sandbox import Execution, ExecutionError
+from sandbox import Execution, ExecutionError, Join
 from tests.agent.test_prompts import count, table
 
 
@@ -48,7 +48,8 @@ def test_a_wrong_name_is_near_the_column_that_has_its_words_or_letters(wrong, co
 
 
 def test_a_column_of_another_table_is_named_with_its_owner():
-    tables = [table("id", "gpa", name="students"), table("id", "score", name="grades")]
+    join = Join("grades", ("id",), ("id",))
+    tables = [table("id", "gpa", name="students", joins=(join,)), table("id", "score", name="grades")]
     text = feedback.build_self_recovery_feedback(failed("KeyError", "'gpa'"), tables)
     assert "'gpa' is a column of students." in text
     assert "Join first: students.merge(grades, on='id')" in text

@@ -101,7 +101,11 @@ def test_as_many_names_as_files_are_wanted(tmp_path):
         ("missing.csv", "missing.csv does not exist: check the path."),
         ("folder.csv", "folder.csv is not a file: give the path of a data file."),
         ("bad\0.csv", "bad.csv does not exist: check the path."),
-        ("large.csv", "large.csv is too large: 2 MiB, at most 1 MiB."),
+        (
+            "large.csv",
+            "large.csv is too large: 2 MiB, at most 1 MiB. Leave out columns or rows that the question does "
+            "not need, or save it as parquet, which takes a fraction of it.",
+        ),
     ],
 )
 def test_what_is_no_usable_file_is_refused(tmp_path, name, message):
