@@ -220,8 +220,10 @@ def arrive(state: Visit, request: gr.Request) -> Iterator[dict]:
     elif wanted:
         yield from choose(state, list(known[wanted].files))
         yield {question: gr.update(value=text or known[wanted].question)}
+    elif text:
+        yield {question: gr.update(value=text)}
     else:
-        yield {question: gr.update(value=text)}  # without any, Gradio would empty every component
+        yield {notice: ""}  # without any, Gradio would empty every component
 
 
 def look_at_model() -> tuple:
@@ -374,8 +376,7 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
                     cards.append((example, replay_button, live_button))
 
         with gr.Tab("Results"):
-            measured = results.section(results.load()) + results.trained(results.load_runs())
-            gr.HTML(measured, apply_default_css=False)
+            gr.HTML(results.section(results.load(), results.load_runs()), apply_default_css=False)
 
         with gr.Tab("Story"):
             gr.HTML(story.body(), apply_default_css=False)

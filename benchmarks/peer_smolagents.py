@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     asked = suite.sample(problems.load(options.problems, options.tables), options.sample)
     benchmark = results.title(options.problems, options.sample)
-    model = models.load(options.model)
+    model = models.load(options.model, adapter="none")  # the weights alone, as our own untrained run has them
     try:
         folder = options.out or results.default_folder(benchmark, None, model.name)
         settings = Settings("smolagents", options.seed, slots=1)

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 RESULTS = Path(__file__).parent.parent / "assets" / "results"
 
@@ -47,13 +48,13 @@ def load_runs(folder: Path = RESULTS) -> dict[str, dict[str, dict]]:
     return {one["model"]: one["runs"] for one in read}
 
 
-def trained(runs: Mapping[str, Mapping[str, dict]]) -> str:
+def _trained(runs: Mapping[str, Mapping[str, dict]]) -> str:
     """The training runs, a table a model; "" where there are none."""
     if not runs:
         return ""
     title = '<h3 class="ds-gallery-title">How it was trained</h3>'
     tables = "".join(_runs(model, cards) for model, cards in runs.items())
-    return f'<section class="ds-results">{title}<p class="ds-quiet">{_TRAINED}</p>{tables}</section>'
+    return f'{title}<p class="ds-quiet">{_TRAINED}</p>{tables}'
 
 
 def _runs(model: str, cards: Mapping[str, dict]) -> str:
@@ -87,8 +88,12 @@ def _run(name: str, card: dict) -> str:
     )
 
 
-def section(results: Sequence[dict]) -> str:
-    """The whole section, "" where there is nothing to show; in a benchmark the best run comes first."""
+def section(results: Sequence[dict], runs: Mapping[str, Mapping[str, dict]] = MappingProxyType({})) -> str:
+    """The whole section, "" where there is nothing to show; in a benchmark the best run comes first.
+
+    Args:
+        runs: As `load_runs` gives them.
+    """
     by_benchmark: dict[str, list[dict]] = defaultdict(list)
     for result in results:
         by_benchmark[result["benchmark"]].append(result)
@@ -96,7 +101,8 @@ def section(results: Sequence[dict]) -> str:
         return ""
     parts = [_benchmark(name, by_benchmark[name]) for name in sorted(by_benchmark, key=str.casefold)]
     title = '<h3 class="ds-gallery-title">How well it does</h3>'
-    return f'<section class="ds-results">{title}<p class="ds-quiet">{_INTRO}</p>{"".join(parts)}</section>'
+    shown = f'{title}<p class="ds-quiet">{_INTRO}</p>{"".join(parts)}{_trained(runs)}'
+    return f'<section class="ds-results">{shown}</section>'
 
 
 def _benchmark(name: str, results: list[dict]) -> str:

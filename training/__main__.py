@@ -8,6 +8,7 @@
     python -m training sft --model coder-0.5b --data build/sft --out build/sft-coder-0.5b
     python -m training runs build/sft-coder-0.5b --publish
     python -m training export build/sft-coder-0.5b/adapter --model coder-0.5b --out coder-0.5b.gguf
+    python -m training ship build/sft-coder-0.5b --file coder-0.5b.gguf
     python -m training push assets/adapters/coder-0.5b --repo OWNER/NAME --dry-run
 
 Exit status: 0 when all was asked, 1 when it was stopped, 2 for bad input or a model that failed.
@@ -22,7 +23,21 @@ from pathlib import Path
 
 import sandbox
 from agent import models
-from training import bench, data, export, leaks, problems, push, records, report, results, runs, sft, suite
+from training import (
+    bench,
+    data,
+    export,
+    leaks,
+    problems,
+    push,
+    records,
+    report,
+    results,
+    runs,
+    sft,
+    ship,
+    suite,
+)
 from training.bench import Settings
 
 TORCH_SLOTS = 128  # problems side by side, on a GPU
@@ -145,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     sft.add_command(commands)
     runs.add_command(commands)
     export.add_command(commands)
+    ship.add_command(commands)
     push.add_command(commands)
     return parser
 

@@ -75,7 +75,7 @@ def publish(model: str, cards: Mapping[str, dict], folder: Path) -> None:
 
 
 def _accuracy(card: dict) -> dict[str, float] | None:
-    """On the validation questions at the step that was kept, with its 95 % interval; None if none were asked."""
+    """On the validation questions at the step that was kept, with its 95 % interval; None without any."""
     rate = _kept(card).get("eval_accuracy")
     if rate is None:
         return None

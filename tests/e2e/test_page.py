@@ -221,7 +221,7 @@ def test_a_new_file_starts_afresh(visitor, cities, tmp_path):
     other = tmp_path / "people.csv"
     other.write_text("name\nAna\n")
     upload(page, other)
-    page.get_by_text("people.csv").wait_for()
+    page.locator("h3", has_text="people.csv").wait_for()
     assert not page.locator("#result .ds-card").is_visible()
     ask(page, "print(kept)")
     page.locator("#steps").get_by_text("NameError").first.wait_for()

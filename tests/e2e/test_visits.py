@@ -47,7 +47,7 @@ def test_files_chosen_later_win_over_those_that_take_longer_to_read(arrive, tmp_
         path.write_text("a\n1\n")
     really_open = sandbox.open
 
-    def open_slowly(files):
+    def open_slowly(files, **_):
         if files == [late]:
             assert visit.open_files(visitor, [early])
         return really_open(files)
@@ -80,14 +80,14 @@ def test_a_process_that_was_taken_away_is_replaced_with_heartbeats(arrive, monke
         list(visit.answer(visitor, "How many?", loader_of(COUNT, "Answer: 1")))
     visitor.session.interrupt()
     may_go_on, really_open = threading.Event(), sandbox.open
-    monkeypatch.setattr(sandbox, "open", lambda files: may_go_on.wait(30) and really_open(files))
+    monkeypatch.setattr(sandbox, "open", lambda files, **_: may_go_on.wait(30) and really_open(files))
     views = visit.answer(visitor, "Again?", loader_of(COUNT, "Answer: 1"))
     with visit.asking(visitor):
         assert [next(views).phase for _ in range(3)] == ["reading"] * 3
         may_go_on.set()
         *_, last = views
     assert last.trajectory.verified
-    book = visit.write_notebook(visitor, last.trajectory).read_text()
+    book = visit.take_home(visitor, last.trajectory)["notebook"].read_text()
     assert book.count("kept = len(df)") == 1
 
 
@@ -96,7 +96,7 @@ def test_stop_is_seen_while_files_are_read_again_and_no_process_is_left(arrive, 
     visitor.session.interrupt()
     may_go_on, opened, really_open = threading.Event(), [], sandbox.open
 
-    def open_slowly(files):
+    def open_slowly(files, **_):
         may_go_on.wait(30)
         opened.append(really_open(files))
         return opened[-1]

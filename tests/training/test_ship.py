@@ -1,0 +1,65 @@
+"""An adapter is shipped with what was measured, and is the default only if that was better."""
+
+import json
+
+import pytest
+
+from agent.models import registry, weights
+from training import ship
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A run, an exported file, and a function that publishes a result."""
+    run, file, published = tmp_path / "two-passes", tmp_path / "a.gguf", tmp_path / "results"
+    run.mkdir()
+    published.mkdir()
+    (run / "run.json").write_text(json.dumps({"model": "coder-0.5b", "tokens": 5}))
+    file.write_bytes(b"GGUF")
+
+    def publish(benchmark, official, adapter=True, mode="loop"):
+        share = {"rate": official}
+        result = dict.fromkeys(("exec_ok", "verified", "official", "strict"), share) | {
+            "benchmark": benchmark,
+            "mode": mode,
+            "model": "coder-0.5b+a" if adapter else "coder-0.5b",
+            "model_digest": f"base+{weights.sha256(file)}" if adapter else "base",
+        }
+        (published / f"bench-{benchmark}-{adapter}-{mode}.json").write_text(json.dumps(result))
+
+    return run, file, published, publish
+
+
+def shipped(made, tmp_path):
+    run, file, published, _ = made
+    return ship.ship(run, file, tmp_path / "adapters", published)
+
+
+def test_it_is_the_default_if_it_was_better_everywhere(made, tmp_path, monkeypatch):
+    publish = made[3]
+    publish("a", 0.7)
+    publish("a", 0.5, adapter=False)
+    publish("a", 0.9, adapter=False, mode="one-shot")
+    publish("other", 0.9, adapter=False)
+    card = shipped(made, tmp_path)
+    assert card["measured_better"] and card["tokens"] == 5 and card["run"] == "two-passes"
+    assert card["measured"]["a"]["with"]["official"] == 0.7 and [*card["measured"]] == ["a"]
+    monkeypatch.setattr(registry, "ADAPTERS", tmp_path / "adapters")
+    assert registry._adapter_file("coder-0.5b", None).read_bytes() == b"GGUF"
+
+
+def test_it_is_not_if_it_was_worse_anywhere(made, tmp_path):
+    publish = made[3]
+    for benchmark, official in (("a", 0.7), ("b", 0.4)):
+        publish(benchmark, official)
+        publish(benchmark, 0.5, adapter=False)
+    assert not shipped(made, tmp_path)["measured_better"]
+
+
+def test_it_is_not_shipped_unmeasured(made, tmp_path):
+    made[3]("a", 0.7)
+    with pytest.raises(ValueError, match="Nothing is published of coder-0.5b with a.gguf and without"):
+        shipped(made, tmp_path)
+    made[1].unlink()
+    with pytest.raises(ValueError, match=r"a.gguf is not there: train with sft, then export"):
+        shipped(made, tmp_path)

@@ -1,0 +1,91 @@
+"""Puts an adapter where the page and the benchmarks load it from: `python -m training ship`.
+
+    python -m training ship build/runs/coder-0.5b/two-passes --file build/coder-0.5b.gguf
+
+Copies the exported file to assets/adapters/MODEL/sft-v1.gguf and writes card.json beside it: the run's card,
+the file's digest, and what was measured with and without it. It is loaded by default only if it was measured
+better on every published benchmark; that is done before, with `bench --adapter FILE --publish`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from agent.models import registry, weights
+from training import records, results
+from training.sft import CARD
+
+NAME = "sft-v1.gguf"
+_KEPT = ("exec_ok", "verified", "official", "strict")
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Adds `ship` to the command line of `python -m training`."""
+    command = commands.add_parser(
+        "ship", help="make an adapter the default", description="Puts an adapter into assets/adapters."
+    )
+    command.set_defaults(function=run_ship)
+    command.add_argument("run", type=Path, metavar="RUN", help="the folder that sft wrote")
+    command.add_argument("--file", type=Path, required=True, help="the adapter as export wrote it")
+
+
+def run_ship(options: argparse.Namespace) -> None:
+    """Ships it and says whether it will be loaded by default."""
+    card = ship(options.run, options.file, registry.ADAPTERS, results.PUBLISHED)
+    for benchmark, figures in card["measured"].items():
+        pairs = (f"{key} {figures['without'][key]:.1%} → {figures['with'][key]:.1%}" for key in _KEPT)
+        print(f"{benchmark}: {', '.join(pairs)}")
+    better = (
+        "is loaded by default" if card["measured_better"] else "was not measured better, and is not loaded"
+    )
+    print(f"{registry.ADAPTERS / card['model'] / NAME} {better}.")
+
+
+def ship(run: Path, file: Path, adapters: Path, published: Path) -> dict:
+    """Copies the file and writes its card, which it returns.
+
+    Args:
+        published: Where the results lie that `bench --publish` wrote.
+
+    Raises:
+        ValueError: there is no run or no file, or nothing was measured with the file.
+    """
+    for path in (run / CARD, file):
+        if not path.is_file():
+            raise ValueError(f"{path} is not there: train with sft, then export.")
+    card = json.loads((run / CARD).read_text(encoding="utf-8"))
+    digest = weights.sha256(file)
+    measured = _measured(card["model"], digest, published)
+    if not measured:
+        raise ValueError(
+            f"Nothing is published of {card['model']} with {file.name} and without: run bench --publish "
+            f"on the same problems with --adapter {file} and with --adapter none."
+        )
+    figures = measured.values()
+    better = all(one["with"]["official"] > one["without"]["official"] for one in figures)
+    about = {"file": NAME, "sha256": digest, "bytes": file.stat().st_size, "run": run.resolve().name}
+    whole = card | about | {"measured": measured, "measured_better": better}
+    folder = adapters / card["model"]
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.resolve() != (folder / NAME).resolve():
+        shutil.copyfile(file, folder / NAME)
+    records.write_json(folder / "card.json", whole)
+    return whole
+
+
+def _measured(model: str, digest: str, published: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """The shares by benchmark, "with" the adapter of this digest and "without" any."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for path in sorted(published.glob("bench-*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result["mode"] != "loop":
+            continue
+        shares = {key: result[key]["rate"] for key in _KEPT}
+        if result["model_digest"].endswith(f"+{digest}"):
+            found.setdefault(result["benchmark"], {})["with"] = shares
+        elif result["model"] == model:
+            found.setdefault(result["benchmark"], {})["without"] = shares
+    return {benchmark: pair for benchmark, pair in found.items() if len(pair) == 2}
