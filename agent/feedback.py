@@ -102,7 +102,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
     """The failing line as it was most likely meant, "" where that cannot be told.
 
     Told are a parenthesis that closes `print` too early, a column's name that is almost right, rows taken by
-    label as if they were columns, a table of one column where that column was meant, `.any()` of one value.
+    label as if they were columns, a table of one column where that column was meant, `.any()` of one value,
+    methods of text on numbers.
     """
     error, lines = execution.error, execution.code.split("\n")
     if not 0 < error.lineno <= len(lines):
@@ -114,6 +115,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = re.sub(r"\b(\w+)\[\1\b(?!\.columns)", r"\1.loc[\1", line, count=1)
     elif re.search(r"^'?DataFrame\b.*(?:no attribute|missing 1 required)", error.message):
         mended = re.sub(r"\[(\[(['\"])[^'\"]+\2\])\]", r"\1", line)
+    elif error.kind == "AttributeError" and ".str accessor" in error.message:
+        mended = _without_text_methods(line)
     elif error.kind == "AttributeError" and (found := _ONE_VALUE.search(error.message)):
         mended = line.replace(f".{found[1]}()", "")
     else:
@@ -124,6 +127,17 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
 
 
 _ONE_VALUE = re.compile(r"'(?:bool|int|float|str)' object has no attribute '(any|all|sum|item|tolist)'")
+
+
+def _without_text_methods(line: str) -> str:
+    """`df['a'].str.replace(',', '').astype(float).sum()` as `df['a'].sum()`."""
+    begin = line.find(".str.")
+    while begin >= 0 and (call := re.compile(r"\.(?:str\.\w+|astype)\(").match(line, begin)):
+        end = _closing(line, call.end())
+        if end is None:
+            break
+        line = line[:begin] + line[end + 1 :]
+    return line
 
 
 def _print_closed_last(line: str) -> str:
@@ -186,6 +200,11 @@ _ADVICE = (
         "TypeError",
         r"[Cc]annot use method 'n",
         f"That column is text. For the longest use df[column].str.len(), for amounts df[column]{TO_NUMBERS}",
+    ),
+    (
+        "AttributeError",
+        r"\.str accessor",
+        "That column holds numbers or dates already: use it as it is, without .str and .astype.",
     ),
     ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
     (

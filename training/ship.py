@@ -3,8 +3,9 @@
     python -m training ship build/runs/coder-0.5b/two-passes --file build/coder-0.5b.gguf
 
 Copies the exported file to assets/adapters/MODEL/sft-v1.gguf and writes card.json beside it: the run's card,
-the file's digest, and what was measured with and without it. It is loaded by default only if it was measured
-better on every published benchmark; that is done before, with `bench --adapter FILE --publish`.
+the file's digest, and what was measured with and without it. It is loaded by default only if on every
+published benchmark more answers were right with it, and no fewer were executed and verified; that is measured
+before, with `bench --adapter FILE --publish`.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def ship(run: Path, file: Path, adapters: Path, published: Path) -> dict:
             f"on the same problems with --adapter {file} and with --adapter none."
         )
     figures = measured.values()
-    better = all(one["with"]["official"] > one["without"]["official"] for one in figures)
+    better = all(_better(one["with"], one["without"]) for one in figures)
     about = {"file": NAME, "sha256": digest, "bytes": file.stat().st_size, "run": run.resolve().name}
     whole = card | about | {"measured": measured, "measured_better": better}
     folder = adapters / card["model"]
@@ -74,6 +75,13 @@ def ship(run: Path, file: Path, adapters: Path, published: Path) -> dict:
         shutil.copyfile(file, folder / NAME)
     records.write_json(folder / "card.json", whole)
     return whole
+
+
+def _better(own: dict[str, float], other: dict[str, float]) -> bool:
+    """More right answers, and no fewer that were executed and found in real output."""
+    return own["official"] > other["official"] and all(
+        own[key] >= other[key] for key in ("exec_ok", "verified")
+    )
 
 
 def _measured(model: str, digest: str, published: Path) -> dict[str, dict[str, dict[str, float]]]:

@@ -74,6 +74,10 @@ def pets(tmp_path_factory):
             "print(((df['Species'] == 'cat') & (df['Name'] == ':)')).any())",
         ),
         ("x = 1\nprint(df['Weight'].max())", "print(df['Weight (kg)'].max())"),
+        (
+            "print(df['Weight (kg)'].str.replace(r'[^0-9.()-]', '', regex=True).astype(float).max())",
+            "print(df['Weight (kg)'].max())",
+        ),
         ('for name in df:\n    print(df["species"][0])', "print(df['Species'][0])"),
     ],
 )

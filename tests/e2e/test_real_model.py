@@ -32,7 +32,7 @@ def test_an_example_run_live_streams_and_is_answered_from_real_output(page):
 
 
 def test_the_page_says_when_the_model_is_ready(page):
-    page.get_by_text("coder-0.5b is ready").wait_for()
+    page.get_by_text("coder-0.5b+sft-v1 is ready").wait_for()
 
 
 def test_a_program_gets_a_verified_answer_of_the_real_model(real, tmp_path):

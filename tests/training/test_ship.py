@@ -17,9 +17,10 @@ def made(tmp_path):
     (run / "run.json").write_text(json.dumps({"model": "coder-0.5b", "tokens": 5}))
     file.write_bytes(b"GGUF")
 
-    def publish(benchmark, official, adapter=True, mode="loop"):
+    def publish(benchmark, official, adapter=True, mode="loop", exec_ok=0.9):
         share = {"rate": official}
-        result = dict.fromkeys(("exec_ok", "verified", "official", "strict"), share) | {
+        result = dict.fromkeys(("verified", "official", "strict"), share) | {
+            "exec_ok": {"rate": exec_ok},
             "benchmark": benchmark,
             "mode": mode,
             "model": "coder-0.5b+a" if adapter else "coder-0.5b",
@@ -53,6 +54,12 @@ def test_it_is_not_if_it_was_worse_anywhere(made, tmp_path):
     for benchmark, official in (("a", 0.7), ("b", 0.4)):
         publish(benchmark, official)
         publish(benchmark, 0.5, adapter=False)
+    assert not shipped(made, tmp_path)["measured_better"]
+
+
+def test_it_is_not_if_fewer_answers_were_executed(made, tmp_path):
+    made[3]("a", 0.7, exec_ok=0.8)
+    made[3]("a", 0.5, adapter=False)
     assert not shipped(made, tmp_path)["measured_better"]
 
 
