@@ -21,6 +21,7 @@ _NEGATION = re.compile(
     r"\b(?:no|not|none|never|neither|nor|nobody|nothing|false|fewer|less|lower|smaller|below|under|different|"
     r"without)\b|n't\b"
 )
+_READS = re.compile(r"\bread_(?:csv|excel|parquet|json|table)\(|\bopen\(")
 _MOST_NAMED = 4  # items of a list that a Summary must name; of longer ones it may speak as a whole
 # What a question names, and what code that works it out must hold.
 _MEANS = (
@@ -43,6 +44,8 @@ def objection(question: str, answer: str, answer_type: str, code: str, summary: 
         return "Summary does not state the answer"
     if not _could_answer(question, code):
         return "code does not work out what is asked for"
+    if _READS.search(code):
+        return "code reads a file, though the tables are loaded"
     return ""
 
 

@@ -61,3 +61,13 @@ def test_a_summary_that_says_something_else_is_not(question, answer, kind, summa
 def test_code_that_cannot_have_worked_out_what_is_asked_for_was_lucky(question, code, reason):
     summary = f"True: {question}"
     assert objection(question, "True", "boolean", code, summary) == reason
+
+
+@pytest.mark.parametrize(
+    "code", ["df = pd.read_csv('a.csv')\nprint(len(df))", "print(len(open('a.csv').read()))"]
+)
+def test_code_that_reads_a_file_is_not_worth_learning(code):
+    reason = "code reads a file, though the tables are loaded"
+    assert objection("How many rows are there?", "3", "number", code, "There are 3 rows.") == reason
+    plain = "print(len(df[df['opened'] > 1]))"
+    assert objection("How many rows are there?", "3", "number", plain, "There are 3 rows.") == ""
