@@ -47,7 +47,13 @@ def _spread(present: pd.Series) -> tuple[int, ...]:
     values = values[np.isfinite(values)]
     if not len(values):
         return ()
-    return tuple(int(count) for count in np.histogram(values, BINS)[0])
+    # Not by np.histogram, which refuses values that differ by less than its bins can tell.
+    values = values / (np.abs(values).max() or 1.0)
+    low, span = values.min(), np.ptp(values)
+    if not span:
+        return (len(values),)
+    bins = np.clip((values - low) / span * BINS, 0, BINS - 1).astype(int)
+    return tuple(map(int, np.bincount(bins, minlength=BINS)))
 
 
 def _countable(present: pd.Series) -> pd.Series:

@@ -237,8 +237,9 @@ class ColumnLook(Record):
 
     Attributes:
         name: The column's name.
-        bars: How many values of a number or date are in each of 12 equal parts of their range; of text, how
-            often its 6 most frequent values come, the most frequent first. Empty where there is none.
+        bars: How many values of a number or date are in each of 12 equal parts of their range (one where all
+            are equal); of text, how often its 6 most frequent values come, the most frequent first. Empty
+            where there is none.
     """
 
     name: str

@@ -56,13 +56,18 @@ def test_tables_of_any_kind_of_cell_are_looked_at(tmp_path):
             "span": pd.to_timedelta(["1s", "2s", "3s"]),
             "zoned": pd.date_range("2024-01-01", periods=3, tz="Europe/Oslo"),
             "big": [2**62, -(2**62), 0],
+            "huge": [1.7e308, -1.7e308, 0.0],
+            "near": [1.0, 1.0 + 2e-16, 1.0],
+            "same": [7, 7, 7],
         }
     )
     frame.to_parquet(tmp_path / "a.parquet")
     with sandbox.open([tmp_path / "a.parquet"]) as session:
         (look,) = session.look()
     assert [column.name for column in look.columns] == [*frame.columns]
-    assert look.columns[0].bars == () and sum(look.columns[5].bars) == 3
+    bars = {column.name: column.bars for column in look.columns}
+    assert bars["lists"] == bars["infinite"] == () and bars["same"] == (3,)
+    assert all(sum(bars[name]) == 3 for name in ("zoned", "big", "huge", "near"))
 
 
 @settings(max_examples=30, deadline=None)
