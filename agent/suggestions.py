@@ -16,10 +16,25 @@ from sandbox import ColumnProfile, SandboxError, Session, TableProfile
 
 MOST = 4
 MOST_ROWS = 500_000  # of tables that questions are tried on while a person waits
-FEWEST, MOST_GROUPS = 2, 40
+FEWEST, MOST_GROUPS, MOST_BARS = 2, 40, 12
 NAME_CHARS = 40  # of a column whose name is put into a sentence
 _ID = re.compile(
     r"(?i)(?:^|[_\W])(?:id|nr|no|number|code|index|zip|key|phone|year|lat|lon|latitude|longitude)\W*$"
+)
+
+# Numbers that people add up, those that say most first; of others an average says more.
+_ADDED_UP = (
+    "revenue",
+    "profit",
+    "income",
+    "sales",
+    "sold",
+    "amount",
+    "cost",
+    "spend",
+    "votes",
+    "units",
+    "quantity",
 )
 
 
@@ -64,8 +79,9 @@ def _of_table(table: TableProfile, name: str) -> Iterator[Suggestion]:
     groups = [column for column in table.columns if _is_group(column, table.rows)]
     names = [column for column in table.columns if _is_name(column, table.rows)]
     dates = [column for column in table.columns if column.kind == "date" and column.distinct > FEWEST]
-    # The number that says most is mostly far to the right: prices and results follow identifiers.
-    number = numbers[-1] if numbers else None
+    # A number that people add up, or else one far to the right: results follow identifiers and settings.
+    summed = next((one for word in _ADDED_UP for one in numbers if word in one.name.casefold()), None)
+    number = summed or (numbers[-1] if numbers else None)
     if groups and number:
         group = groups[0]
         yield Suggestion(
@@ -78,16 +94,17 @@ def _of_table(table: TableProfile, name: str) -> Iterator[Suggestion]:
             f"print({name}.loc[{name}[{number.name!r}].idxmax(), {names[0].name!r}])",
         )
     if groups:
-        group = groups[-1]
+        group = max(groups, key=lambda one: (one.distinct <= MOST_BARS, one.distinct))
         yield Suggestion(
             f"How many rows are there for each {_said(group)}? Draw a bar chart.",
             f"print({name}[{group.name!r}].value_counts())",
         )
     if dates and number:
+        word, method = ("total", "sum") if summed else ("average", "mean")
         yield Suggestion(
-            f"In which year was the total {_said(number)} highest?",
+            f"In which year was the {word} {_said(number)} highest?",
             f"print({name}.groupby(pd.to_datetime({name}[{dates[0].name!r}]).dt.year)"
-            f"[{number.name!r}].sum().idxmax())",
+            f"[{number.name!r}].{method}().idxmax())",
         )
     if len(numbers) > 1:
         yield Suggestion(
@@ -127,7 +144,8 @@ def _joined(tables: Sequence[TableProfile]) -> Iterator[Suggestion]:
 
 
 def _said(column: ColumnProfile) -> str:
-    return " ".join(column.name.split())
+    """Its name as a person writes it."""
+    return " ".join(column.name.replace("_", " ").split())
 
 
 def _fits(column: ColumnProfile) -> bool:
@@ -146,4 +164,5 @@ def _is_group(column: ColumnProfile, rows: int) -> bool:
 
 
 def _is_name(column: ColumnProfile, rows: int) -> bool:
-    return column.kind == "text" and column.distinct == rows - column.missing > FEWEST and _fits(column)
+    once = column.distinct == rows - column.missing > FEWEST
+    return column.kind == "text" and once and _fits(column) and not _ID.search(column.name)

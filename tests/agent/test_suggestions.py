@@ -21,7 +21,7 @@ def test_an_example_has_four_questions_of_its_columns(name):
     assert len({one.question for one in found}) == 4
     with sandbox.open([EXAMPLES / name]) as session:
         assert all(session.run(one.code).error is None for one in found)
-        columns = {column.name for column in session.profile()[0].columns}
+        columns = {column.name.replace("_", " ") for column in session.profile()[0].columns}
     assert sum(any(column in one.question for column in columns) for one in found) >= 3
 
 
