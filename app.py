@@ -85,7 +85,12 @@ def _row(text: str) -> int | None:
 
 def opened(state: Visit) -> dict:
     """The visit's tables, and a page that is empty below them."""
-    profiles, looks = state.session.profile(), state.session.look()
+    profiles = state.session.profile()
+    try:
+        looks = state.session.look()
+    except SandboxError as error:  # a table that nobody foresaw
+        logging.error("no first look", exc_info=error)
+        looks = []
     previews = [state.session.preview(profile.name) for profile in profiles]
     return {
         state_box: state,
@@ -173,7 +178,11 @@ def finished(state: Visit, shown: View) -> dict:
 def taken_home(state: Visit, shown: View) -> dict:
     if not shown.trajectory.executions:
         return {}
-    written = visit.take_home(state, shown.trajectory)
+    try:
+        written = visit.take_home(state, shown.trajectory)
+    except Exception as error:  # whatever it is, the answer stays
+        logging.error("nothing can be taken home", exc_info=error)
+        return {}
     return {
         button: gr.update(value=str(written[kind]), visible=True)
         if kind in written

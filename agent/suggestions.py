@@ -15,6 +15,7 @@ from agent import prompts
 from sandbox import ColumnProfile, SandboxError, Session, TableProfile
 
 MOST = 4
+LONGEST_SECONDS = 5.0
 MOST_ROWS = 500_000  # of tables that questions are tried on while a person waits
 FEWEST, MOST_GROUPS, MOST_BARS = 2, 40, 12
 NAME_CHARS = 40  # of a column whose name is put into a sentence
@@ -55,7 +56,7 @@ def answered(session: Session, tables: Sequence[TableProfile], most: int = MOST)
         if len(found) == most:
             break
         try:
-            execution = session.run(suggestion.code)
+            execution = session.run(suggestion.code, timeout=LONGEST_SECONDS)
         except SandboxError:
             break
         printed = execution.stdout.strip()
@@ -130,6 +131,8 @@ def _joined(tables: Sequence[TableProfile]) -> Iterator[Suggestion]:
     by_name = {table.name: table for table in tables}
     for left, join in ((table, join) for table in tables for join in table.joins):
         right = by_name[join.table]
+        if not (_is_key(left, join.columns) or _is_key(right, join.others)):
+            continue  # each row would meet many
         for groups, numbers in ((left, right), (right, left)):
             group = next((one for one in groups.columns if _is_group(one, groups.rows)), None)
             number = next((one for one in reversed(numbers.columns) if _is_amount(one)), None)
@@ -141,6 +144,12 @@ def _joined(tables: Sequence[TableProfile]) -> Iterator[Suggestion]:
                     f"print({joined}.groupby({group.name!r})[{number.name!r}].mean().idxmax())",
                 )
                 break
+
+
+def _is_key(table: TableProfile, names: Sequence[str]) -> bool:
+    return len(names) == 1 and any(
+        column.name == names[0] and column.distinct == table.rows for column in table.columns
+    )
 
 
 def _said(column: ColumnProfile) -> str:

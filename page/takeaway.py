@@ -22,6 +22,7 @@ KINDS = {
     "figures": "Figures",
     "table": "Table as CSV",
 }
+TABLE_BYTES = 8 * 2**20
 # What a spreadsheet takes for the beginning of a formula
 # (CSV injection, https://owasp.org/www-community/attacks/CSV_Injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -44,19 +45,26 @@ def write(
     figures = [pictures.drawn_anew(png) for execution in trajectory.executions for png in execution.figures]
     if figures := list(filter(None, figures)):
         written["figures"] = _figures(folder, figures)
-    if table:
+    if table and len(table) <= TABLE_BYTES and (text := without_formulas(table.decode("utf-8", "replace"))):
         written["table"] = folder / "table.csv"
         # A spreadsheet knows UTF-8 by its mark alone.
-        written["table"].write_text(without_formulas(table.decode("utf-8", "replace")), encoding="utf-8-sig")
+        written["table"].write_text(text, encoding="utf-8-sig")
     return written
 
 
 def without_formulas(text: str) -> str:
-    """CSV in which no cell is a formula: one that might be begins with an apostrophe."""
+    """CSV in which no cell is a formula: one that might be begins with an apostrophe.
+
+    "" where it cannot be read as CSV, or has a cell of more than 131,072 characters. Every cell stands in
+    quotes: a spreadsheet that divides cells by another mark would find formulas within them.
+    """
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for row in csv.reader(io.StringIO(text, newline="")):
-        writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in row])
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    try:
+        for row in csv.reader(io.StringIO(text, newline="")):
+            writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in row])
+    except csv.Error:
+        return ""
     return out.getvalue()
 
 

@@ -280,6 +280,8 @@ def suggested(visit: Visit) -> list[str]:
     session = visit.session
     try:
         found = suggestions.answered(session, session.profile())
+        if visit.running or visit.session is not session:  # others are open by now, or a question is asked
+            return []
         session.shown()  # what they printed is nothing to take home
     except SandboxError:  # it was closed meanwhile
         return []

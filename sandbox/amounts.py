@@ -11,8 +11,11 @@ from sandbox import layouts
 
 SAMPLE_CELLS = 100
 MOST_TOLD = 3
-CURRENCY = r"(?:US|A|C|HK|NZ)?\$|[€£¥₹₽₩]|USD|EUR|GBP|CHF|JPY|Rs\.?|kr\.?"
-NOTHING = r"\s*|[-–—]+|n/?a|N/?A|nil|TBC|TBD"
+CURRENCY = r"(?:US|A|C|HK|NZ)?\$|[€£¥₹₽₩]|USD|EUR|GBP|CHF|JPY|Rs|kr"
+NOTHING = r"|[-–—]+|n/?a|N/?A|nil|TBC|TBD"
+# With a dot before three digits alone, nobody can tell thousands from thousandths.
+EITHER = r"[^,.]*\d{1,3}(?:\.\d{3})+[^,.\d]*"
+MOST_CHARS = 40
 POINT, COMMA = r"(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?", r"(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"
 
 
@@ -49,15 +52,18 @@ def _change(decimal_comma: bool) -> str:
 
 def _decimal(column: pd.Series) -> str | None:
     """What stands before the decimals of a column of amounts: "." or ","; None for any other column."""
-    cells = column.dropna()
+    few = column.dropna().iloc[:SAMPLE_CELLS].str.strip()
+    if not few.str.contains(r"\d").any() or few.str.len().max() > MOST_CHARS:
+        return None
     for mark, number in ((".", POINT), (",", COMMA)):
         amount = re.compile(
-            rf"\(?\s*[-+]?\s*(?:{CURRENCY})\s*[-+]?\s*{number}\s*\)?"
-            rf"|[-+]?\s*{number}\s*(?:%|{CURRENCY})|{NOTHING}"
+            rf"\(?[-+]? ?(?:{CURRENCY}) ?[-+]?{number} ?\)?|[-+]? ?{number} ?(?:%|{CURRENCY})|{NOTHING}"
         )
-        few = cells.iloc[:SAMPLE_CELLS]
-        if not few.str.fullmatch(amount).all() or not few.str.contains(r"\d").any():
+        if not few.str.fullmatch(amount).all():
             continue
-        if cells.str.fullmatch(amount).all():
-            return mark
+        cells = column.dropna().str.strip()
+        if cells.str.len().max() > MOST_CHARS or not cells.str.fullmatch(amount).all():
+            continue
+        dotted = cells[cells.str.contains(".", regex=False)]
+        return None if len(dotted) and dotted.str.fullmatch(EITHER).all() else mark
     return None

@@ -32,6 +32,7 @@ def read(path: Path, limits: Limits) -> list[DatabaseTable]:
     """
     address = f"file:{path.name.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}{READ_ONLY}"
     connection = sqlite3.connect(address, uri=True)
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
     try:
         return list(_tables(path, address, connection, limits))
     finally:

@@ -1,7 +1,8 @@
 """A first look at tables, inside the child: how each column's values are spread, and what to beware of."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from sandbox.profiles import cell_text, kind_of
 from sandbox.records import ColumnLook, TableLook
 from sandbox.tables import Table
 
+T = TypeVar("T")
 BINS = 12
+MOST_COMPARED = 20_000_000  # cells of a table in which rows that repeat others are looked for
 MOST_FREQUENT = 6
 LOOKED_COLUMNS = 200
 MOST_WARNINGS = 6
@@ -30,10 +33,18 @@ def look(table: Table) -> TableLook:
     return TableLook(table.name, columns, tuple(_warnings(frame))[:MOST_WARNINGS])
 
 
+def _safely(found: Callable[..., T], *given: object, otherwise: T) -> T:
+    """What is found, or something else where cells are of a kind that nobody foresaw, or memory ends."""
+    try:
+        return found(*given)
+    except Exception:
+        return otherwise
+
+
 def _column(name: str, column: pd.Series) -> ColumnLook:
     kind, present = kind_of(column), column.dropna()
     if kind in ("number", "date") and len(present):
-        return ColumnLook(name, _spread(present))
+        return ColumnLook(name, _safely(_spread, present, otherwise=()))
     if kind in ("text", "boolean") and len(present):
         counts = _countable(present).value_counts().head(MOST_FREQUENT)
         return ColumnLook(name, tuple(int(count) for count in counts))
@@ -64,20 +75,24 @@ def _countable(present: pd.Series) -> pd.Series:
 
 
 def _warnings(frame: pd.DataFrame) -> Iterator[str]:
-    if repeated := _repeated(frame):
+    if frame.size <= MOST_COMPARED and (repeated := _safely(_repeated, frame, otherwise=0)):
         what = "row repeats another" if repeated == 1 else "rows repeat others"
         yield f"{repeated:,} {what} in every cell."
-    yield from _totals(frame)
+    yield from _safely(lambda: [*_totals(frame)], otherwise=[])
     for number, name in enumerate(frame.columns):
         column = frame.iloc[:, number]
         present = column.dropna()
         if not len(present):
             yield f"“{name}” is empty."
             continue
-        if len(frame) > 1 and len(present) == len(frame) and _countable(present).nunique() == 1:
+        if len(frame) > 1 and len(present) == len(frame) and _safely(_is_constant, present, otherwise=False):
             yield f"“{name}” is “{cell_text(present.iloc[0])}” in every row."
-        if kind_of(column) == "text" and (odd := _odd_text(present)):
+        if kind_of(column) == "text" and (odd := _safely(_odd_text, present, otherwise="")):
             yield f"“{name}” holds numbers, and also {odd}."
+
+
+def _is_constant(present: pd.Series) -> bool:
+    return _countable(present).nunique() == 1
 
 
 def _repeated(frame: pd.DataFrame) -> int:
@@ -99,7 +114,7 @@ def _odd_text(present: pd.Series) -> str:
 
 def _totals(frame: pd.DataFrame) -> Iterator[str]:
     """A row that sums others up, and would be counted twice."""
-    numbers = frame.select_dtypes("number")
+    numbers = frame.select_dtypes("number", exclude="timedelta")
     if len(frame) < 3 or not len(numbers.columns):
         return
     for place in [*range(len(frame) - 1, max(len(frame) - 1 - EDGE_ROWS, 0), -1), 0]:

@@ -22,6 +22,7 @@ from sandbox.layouts import DELIMITERS, NUMBER, Layout
 
 MOST_LINES = 20  # that are mended one by one, and shown in the code that loads the table
 MOST_JOINED = 50  # lines of one cell
+MOST_BAD = 1000  # lines that do not fit, after which a file is left as it is
 LINE_CHARS = 4000  # of a line that is mended
 MOST_COLUMNS = 60
 SHAPED_ROWS = 300
@@ -50,16 +51,18 @@ def mend(text: str, layout: Layout) -> Mended | None:
     """The whole file's text with its lines mended, None where it needs none or they cannot be."""
     mended = Mended(text, layout)
     if layout.escape:
-        # A doubled quote is the one way in which all readers know a quote.
-        escaped, doubled = layout.escape + layout.quote, 2 * layout.quote
-        changed = text.replace(escaped, doubled)
-        mended = Mended(changed, replace(layout, escape=""), after=f".replace({escaped!r}, {doubled!r})")
+        # A doubled quote is the one way in which all readers know a quote; what escapes itself is one.
+        quote, doubled = layout.quote, 2 * layout.quote
+        pattern = f"{re.escape(layout.escape)}([{quote}{re.escape(layout.escape)}])"
+        changed = re.sub(pattern, lambda m: doubled if m[1] == quote else m[1], text)
+        plain = f"lambda m: {doubled!r} if m[1] == {quote!r} else m[1]"
+        mended = Mended(changed, replace(layout, escape=""), f"re.sub({pattern!r}, {plain}, ", ")")
     width = _width(mended.text, mended.layout)
     if not 1 < width <= MOST_COLUMNS:
         return mended if mended.after else None
     good, bad = _sorted(mended.text, mended.layout, width)
     broken = sum(of_quotes for _, of_quotes in bad)
-    if broken > MOST_LINES:
+    if broken > MOST_LINES and len(bad) < MOST_BAD and all(len(line) <= LINE_CHARS for line, _ in bad):
         quoted = _quoted_anew(mended)
         again = _sorted(quoted.text, quoted.layout, width)
         if sum(of_quotes for _, of_quotes in again[1]) < broken:
@@ -95,7 +98,7 @@ def _sorted(text: str, layout: Layout, width: int) -> tuple[list[list[str]], lis
     if not lines[-1]:
         del lines[-1]
     good, bad, place = [], [], 0
-    while place < len(lines):
+    while place < len(lines) and len(bad) < MOST_BAD:
         cells, taken = _read(lines, place, layout)
         if place >= layout.skip and lines[place].strip():
             if cells and len(cells) == width:
@@ -108,13 +111,12 @@ def _sorted(text: str, layout: Layout, width: int) -> tuple[list[list[str]], lis
 
 def _read(lines: Sequence[str], place: int, layout: Layout) -> tuple[list[str] | None, int]:
     """The row that begins here, None if it cannot be read by the letter, and how many lines it takes."""
-    for taken in range(1, min(MOST_JOINED, len(lines) - place) + 1):
-        try:
-            return next(csv.reader(["\n".join(lines[place : place + taken])], **_dialect(layout)), []), taken
-        except csv.Error as error:
-            if "unexpected end of data" not in str(error):
-                break
-    return None, 1
+    following = (f"{line}\n" for line in itertools.islice(lines, place, place + MOST_JOINED))
+    reader = csv.reader(following, **_dialect(layout))
+    try:
+        return next(reader, []), reader.line_num
+    except csv.Error:
+        return None, 1
 
 
 def _quoted_anew(mended: Mended) -> Mended:

@@ -211,7 +211,8 @@ def dated(frame: pd.DataFrame, load: str) -> tuple[pd.DataFrame, str]:
     dates = [name for name in texts if _all_match(frame[name], ISO_DATE)]
     made = {name: pd.to_datetime(frame[name], format="ISO8601", errors="coerce") for name in dates}
     dates = [name for name in dates if made[name].isna().sum() == frame[name].isna().sum()]
-    frame = frame.assign(**{name: made[name] for name in dates})
+    for name in dates:
+        frame[name] = made[name]
     return frame, load + in_columns(dates, "pd.to_datetime(t[c], format='ISO8601')")
 
 
@@ -376,6 +377,8 @@ def _typing(as_read: pd.Series, frame: pd.DataFrame, decimal_comma: bool) -> str
 
 def in_columns(names: list[str], change: str) -> str:
     """Returns code, to be put behind a table's, that makes `change` of each column `t[c]`; "" for none."""
+    if "self" in names:  # which `assign` takes for itself
+        return f".pipe(lambda t: pd.DataFrame({{**t, **{{c: {change} for c in {names!r}}}}}))"
     return f".pipe(lambda t: t.assign(**{{c: {change} for c in {names!r}}}))" if names else ""
 
 

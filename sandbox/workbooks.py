@@ -60,13 +60,18 @@ def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_
         found = pd.read_excel(path, sheet_name=name, engine="calamine", **options)
         if len(found):
             frame = found
+        elif header_row is not None:
+            raise InputError(
+                f"{path.name}, sheet {name}, has nothing below row {header_row:,}: choose another."
+            )
         else:  # there was nothing but names
             options, skip, name_rows = {}, 0, 1
     said = "".join(f", {key}={value!r}" for key, value in options.items())
     load = f'pd.read_excel({path.name!r}, sheet_name={name!r}, engine="calamine"{said})'
     notes = [*notes, *layouts.told(skip, name_rows)]
     if merged := _merged(path, name, frame, skip + name_rows):
-        frame = frame.assign(**{column: frame[column].ffill() for column in merged})
+        for column in merged:
+            frame[column] = frame[column].ffill()
         load += textfiles.in_columns(merged, "t[c].ffill()")
         notes.append("merged cells filled")
     return Sheet(name, frame, load, ", ".join(notes))

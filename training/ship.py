@@ -20,6 +20,7 @@ from training import records, results
 from training.sft import CARD
 
 NAME = "sft-v1.gguf"
+SEED = 0  # of the runs that are compared
 _KEPT = ("exec_ok", "verified", "official", "strict")
 
 
@@ -89,7 +90,7 @@ def _measured(model: str, digest: str, published: Path) -> dict[str, dict[str, d
     found: dict[str, dict[str, dict[str, float]]] = {}
     for path in sorted(published.glob("bench-*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        if result["mode"] != "loop":
+        if result["mode"] != "loop" or result["seed"] != SEED:
             continue
         shares = {key: result[key]["rate"] for key in _KEPT}
         if result["model_digest"].endswith(f"+{digest}"):

@@ -161,7 +161,8 @@ def gpus() -> list[str]:
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not present or allowed is None:
         return list(map(str, range(present)))
-    return [card for card in allowed.split(",") if card]
+    named = [card.strip() for card in allowed.split(",")]
+    return [*itertools.takewhile(lambda card: card not in ("", "-1", "NoDevFiles"), named)]
 
 
 def run_shard(shard: Shard) -> Outcome:

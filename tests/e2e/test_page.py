@@ -75,7 +75,10 @@ def test_an_answer_is_taken_home_in_every_form(visitor, cities):
             page.get_by_text(name, exact=True).click()
         found[download.value.suggested_filename] = download.value.path()
     assert [*found] == ["datasense.ipynb", "datasense.py", "datasense.md", "figure.png", "table.csv"]
-    assert found["table.csv"].read_text("utf-8-sig").splitlines()[1:] == ["Cairo,22.1,25.0", "Lima,19.2,"]
+    assert found["table.csv"].read_text("utf-8-sig").splitlines()[1:] == [
+        '"Cairo","22.1","25.0"',
+        '"Lima","19.2",""',
+    ]
     answered(page, WARMEST)
     assert not page.get_by_text("Table as CSV", exact=True).is_visible()
     assert page.get_by_text("Markdown", exact=True).is_visible()

@@ -51,6 +51,11 @@ def test_a_formula_is_text(cell, tmp_path):
     assert row == [f"'{cell}", "-5", "+3.5e2", "a-b", ""]
 
 
+def test_a_cell_that_is_longer_than_any_should_be_costs_the_table_alone(tmp_path):
+    table = b"a\n" + b"x" * 200_000 + b"\n"
+    assert [*takeaway.write(tmp_path, trajectory(), (), table)] == ["notebook", "script", "report"]
+
+
 @given(st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=3), max_size=4))
 def test_no_cell_of_any_table_begins_a_formula(rows):
     out = io.StringIO()

@@ -26,6 +26,7 @@ def numbers(*cells):
         (["12%", "3.5 %", "-1%"], [12, 3.5, -1]),
         (["US$3", "US$4.5"], [3, 4.5]),
         (["CHF 1.5", "CHF 2"], [1.5, 2]),
+        (["$5", " " * 8000 + "$6"], [5, 6]),
         (["£5", "-", "n/a", "£7"], [5, None, None, 7]),
     ],
 )
@@ -43,6 +44,8 @@ def test_an_amount_has_its_number_beside_it(cells, found):
         ["$", "€"],
         ["A$AP", "$5"],
         ["50% off", "3%"],
+        ["Rs. 500", "Rs. 1,200"],  # the dot is the abbreviation's
+        ["1.234 €", "2.500 €"],  # thousands, or thousandths?
         [],
     ],
 )

@@ -71,6 +71,20 @@ def test_a_table_that_is_too_long_is_refused_before_it_is_read(shop):
         sandbox.open([shop], sandbox.Limits(input_rows=1))
 
 
+def test_odd_names_and_odd_bytes_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "create table t (self text, b text); insert into t values ('2024-01-02', 'x');"
+        )
+        connection.execute("insert into t values ('2024-01-03', cast(x'E9' as text))")
+    connection.close()
+    with sandbox.open([path]) as session:
+        (table,) = session.profile()
+        assert table.columns[0].kind == "date"
+        assert session.run("print(df['b'].tolist())").stdout == "['x', '\ufffd']\n"
+
+
 def test_what_is_no_database_is_refused(tmp_path):
     path = tmp_path / "a.sqlite"
     path.write_text("a,b\n1,2\n")

@@ -1,5 +1,10 @@
 """Which tables join by which columns: names and values are looked at, not names alone."""
 
+import time
+
+import numpy as np
+import pandas as pd
+
 import sandbox
 
 STUDENTS = "student_id,name,year\n101,Ana,1\n102,Li,1\n103,Sam,2\n104,Eve,3\n"
@@ -32,6 +37,19 @@ def test_columns_of_other_names_join_where_nearly_all_values_are_shared(tmp_path
         tmp_path, students=STUDENTS, loans="book,borrower\nEmma,Ana\nDune,Li\nUlysses,Eve\nIt,Ana\n"
     )
     assert found == {("students", "loans"): (("name",), ("borrower",))}
+
+
+def test_wide_tables_of_measurements_take_no_time(tmp_path):
+    generator = np.random.default_rng(0)
+    tables = {}
+    for name in ("first", "second", "third"):
+        numbers = (
+            generator.integers(0, 10**6, (5000, 60)) if name != "third" else generator.random((5000, 60))
+        )
+        tables[name] = pd.DataFrame(numbers, columns=[f"{name}_{i}" for i in range(60)]).to_csv(index=False)
+    began = time.monotonic()
+    joins(tmp_path, **tables)
+    assert time.monotonic() - began < 20  # each pair of columns by all their values took minutes
 
 
 def test_small_numbers_that_happen_to_be_equal_do_not_join(tmp_path):

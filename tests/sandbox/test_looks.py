@@ -70,6 +70,17 @@ def test_tables_of_any_kind_of_cell_are_looked_at(tmp_path):
     assert all(sum(bars[name]) == 3 for name in ("zoned", "big", "huge", "near"))
 
 
+def test_a_total_of_durations_and_numbers_past_all_bounds_do_not_end_the_session(tmp_path):
+    spans = pd.to_timedelta(["1s", "2s", "3s", "6s"])
+    frame = pd.DataFrame({"what": ["a", "b", "c", "Total"], "span": spans, "n": [1, 2, 3, 6]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    with sandbox.open([tmp_path / "a.parquet"]) as session:
+        assert session.look()[0].warnings[0].startswith("The row “Total”")
+    (tmp_path / "b.json").write_text(f'[{{"a": {10**400}}}, {{"a": 5}}]')
+    with sandbox.open([tmp_path / "b.json"]) as session:
+        assert session.look()[0].columns[0].bars == ()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.lists(st.text('01a.,-"\n t%€', max_size=6), min_size=2, max_size=2), min_size=1, max_size=9)

@@ -85,6 +85,11 @@ def test_the_row_of_names_of_a_sheet_is_the_one_that_was_said(book):
     assert names == "['North', 'A', '1']"
 
 
+def test_a_row_of_names_with_nothing_below_is_refused(book):
+    with pytest.raises(sandbox.InputError, match="sheet Notes, has nothing below row 50: choose another"):
+        read(book, sheet="Notes", header_row=50)
+
+
 def test_a_file_over_the_limit_is_refused_with_what_to_do(text):
     with pytest.raises(
         sandbox.InputError, match=r"too large: .* MiB, at most 0 MiB. Leave out columns or rows"

@@ -101,6 +101,22 @@ def test_a_quote_behind_a_backslash_is_a_quote(tmp_path, monkeypatch):
     assert frame["about"][9] == 'A 7" vest, warm'
 
 
+def test_a_backslash_behind_a_backslash_is_one(tmp_path, monkeypatch):
+    lines = written(ROWS)
+    lines[5] = lines[5].replace("A vest", r"A 6\" vest in C:\\dir")
+    lines[9] = lines[9].replace("A vest, warm", r"C:\\dir\\")
+    frame, table = opened(tmp_path / "vests.csv", text_of(lines), monkeypatch)
+    assert frame["about"][5] == r'A 6" vest in C:\dir' and frame["about"][9] == r"C:\dir\\"[:-1]
+    assert table.note == ""
+
+
+@pytest.mark.timeout(30)
+def test_a_large_file_of_which_no_line_fits_takes_no_time():
+    many = ["1,2"] * 30_000 + ['a","b'] * 10_000
+    repair.mend("a,b\n" + "\n".join(many), layouts.Layout(","))
+    repair.mend("a,b,c\n" + "\n".join([',"a' * 20_000] * 30 + ["1,2,3"] * 50), layouts.Layout(","))
+
+
 def test_a_packed_file_is_mended_too(tmp_path, monkeypatch):
     lines = written(ROWS)
     lines[3] = lines[3].replace(",", "", 1)

@@ -23,6 +23,7 @@ def made(tmp_path):
             "exec_ok": {"rate": exec_ok},
             "benchmark": benchmark,
             "mode": mode,
+            "seed": 0,
             "model": "coder-0.5b+a" if adapter else "coder-0.5b",
             "model_digest": f"base+{weights.sha256(file)}" if adapter else "base",
         }

@@ -61,7 +61,8 @@ def test_shards_hold_every_problem_once_and_take_the_gpus_in_turn(data, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("allowed", "usable"), [(None, ["0", "1"]), ("1", ["1"]), ("0,1", ["0", "1"]), ("", [])]
+    ("allowed", "usable"),
+    [(None, ["0", "1"]), ("1", ["1"]), ("0,1", ["0", "1"]), ("", []), ("-1", []), ("0,-1,1", ["0"])],
 )
 def test_only_the_gpus_that_the_process_may_use_are_taken(tmp_path, monkeypatch, allowed, usable):
     for card in ("0000:01:00.0", "0000:02:00.0"):
