@@ -30,6 +30,10 @@ def without_times(trajectory):
     return data | {"run": 0}
 
 
+def test_the_adapter_that_was_measured_better_is_loaded_by_default(model):
+    assert model.name == "coder-0.5b+sft-v1"
+
+
 def test_it_answers_from_real_output_and_the_same_way_twice(model):
     trajectories = []
     for _ in range(2):

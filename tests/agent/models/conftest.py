@@ -11,7 +11,7 @@ EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
 @pytest.fixture(scope="session")
 def small_model(small_weights):
-    model = load("coder-0.5b", slots=2)
+    model = load("coder-0.5b", adapter="none", slots=2)
     yield model
     model.close()
 
