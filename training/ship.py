@@ -87,14 +87,15 @@ def _better(own: dict[str, float], other: dict[str, float]) -> bool:
 
 def _measured(model: str, digest: str, published: Path) -> dict[str, dict[str, dict[str, float]]]:
     """The shares by benchmark, "with" the adapter of this digest and "without" any."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
     for path in sorted(published.glob("bench-*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         if result["mode"] != "loop" or result["seed"] != SEED:
             continue
         shares = {key: result[key]["rate"] for key in _KEPT}
+        asked = result["benchmark"], result["problems"]
         if result["model_digest"].endswith(f"+{digest}"):
-            found.setdefault(result["benchmark"], {})["with"] = shares
+            found.setdefault(asked, {})["with"] = shares
         elif result["model"] == model:
-            found.setdefault(result["benchmark"], {})["without"] = shares
-    return {benchmark: pair for benchmark, pair in found.items() if len(pair) == 2}
+            found.setdefault(asked, {})["without"] = shares
+    return {benchmark: pair for (benchmark, _), pair in found.items() if len(pair) == 2}

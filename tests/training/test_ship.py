@@ -17,13 +17,14 @@ def made(tmp_path):
     (run / "run.json").write_text(json.dumps({"model": "coder-0.5b", "tokens": 5}))
     file.write_bytes(b"GGUF")
 
-    def publish(benchmark, official, adapter=True, mode="loop", exec_ok=0.9):
+    def publish(benchmark, official, adapter=True, mode="loop", exec_ok=0.9, problems=160):
         share = {"rate": official}
         result = dict.fromkeys(("verified", "official", "strict"), share) | {
             "exec_ok": {"rate": exec_ok},
             "benchmark": benchmark,
             "mode": mode,
             "seed": 0,
+            "problems": problems,
             "model": "coder-0.5b+a" if adapter else "coder-0.5b",
             "model_digest": f"base+{weights.sha256(file)}" if adapter else "base",
         }
@@ -66,6 +67,7 @@ def test_it_is_not_if_fewer_answers_were_executed(made, tmp_path):
 
 def test_it_is_not_shipped_unmeasured(made, tmp_path):
     made[3]("a", 0.7)
+    made[3]("a", 0.5, adapter=False, problems=20)
     with pytest.raises(ValueError, match="Nothing is published of coder-0.5b with a.gguf and without"):
         shipped(made, tmp_path)
     made[1].unlink()
