@@ -280,6 +280,9 @@ def _compiled(pattern: str) -> re.Pattern:
 def _is_seam(left: str, right: str, shape: str, quote: str) -> bool:
     """Whether one of the two cells says by itself where it ends: by its shape, or by its quotes."""
     quoted = left[-1:] == quote or right[:1] == quote
+    length = re.search(r"\{(\d+),(\d+)\}(?:\)\?)?$", shape)
+    if left[-1:].isdigit() and right[:1].isdigit() and not (length and length[1] == length[2]):
+        return False  # where one number ends and the next begins, nobody can tell
     return bool(left and right) and (quoted or shape not in ("", BLANK))
 
 

@@ -51,6 +51,10 @@ def test_a_formula_is_text(cell, tmp_path):
     assert row == [f"'{cell}", "-5", "+3.5e2", "a-b", ""]
 
 
+def test_a_formula_behind_a_semicolon_stands_in_quotes():
+    assert takeaway.without_formulas("a\nx;=1+1\n") == '"a"\n"x;=1+1"\n'
+
+
 def test_a_cell_that_is_longer_than_any_should_be_costs_the_table_alone(tmp_path):
     table = b"a\n" + b"x" * 200_000 + b"\n"
     assert [*takeaway.write(tmp_path, trajectory(), (), table)] == ["notebook", "script", "report"]

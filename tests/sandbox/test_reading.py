@@ -46,6 +46,7 @@ def book(tmp_path):
     sheet.title = "Sales"
     for row in (["Sales of May"], [], ["region", "shop", "sold"], *ROWS):
         sheet.append(row)
+    sheet.merge_cells("A1:A2")
     sheet.merge_cells("A4:A5")
     sheet.merge_cells("A6:A8")
     other = workbook.create_sheet("Notes")

@@ -134,6 +134,11 @@ def test_a_cell_of_many_lines_is_left_as_it_is(tmp_path, monkeypatch):
     assert frame["about"].tolist()[:-1] == [row[3] for row in rows]
 
 
+def test_two_numbers_that_ran_together_are_left():
+    rows = [f"{number},{number + 3},{number % 7}" for number in range(5, 60)]
+    assert mended("a,b,c\n" + "\n".join([*rows, "1,234"]) + "\n") is None
+
+
 def test_very_many_lines_that_do_not_fit_are_left_to_the_reader():
     lines = [line.replace(",", "", 1) for line in written(ROWS)]
     assert mended(text_of([*written(ROWS) * 3, *lines])) is None
