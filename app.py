@@ -8,7 +8,6 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT. What the parts do stands in `page/`.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -18,37 +17,25 @@ import gradio as gr
 
 from agent import suggestions
 from agent.episode import EpisodeLimits
-from agent.models import ModelError
-from page import gallery, render, results, story, takeaway, visit
+from page import api, gallery, render, results, story, takeaway, visit
+from page.errors import told
 from page.gallery import Example
-from page.loading import Loader
+from page.loading import loader
 from page.theme import CSS, HEAD, THEME
 from page.visit import View, Visit
 from sandbox import InputError, Limits, Reading, SandboxError
 
-SLOTS = 2  # conversations that an embedded model computes side by side; the others wait for a slot
 VISITORS = 32
 MOST_CHARS = 2000  # of a question
 DELIMITERS = [
     ("what is found", ""), ("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("space", " "),
 ]  # fmt: skip
 VISIT_SECONDS = 4 * 60 * 60
-MOST_STEPS = 20
 UP = "(...i) => { document.getElementById('asking').scrollIntoView({behavior: 'smooth'}); return i; }"
-
-loader = Loader(slots=SLOTS)
 
 
 # What happens; each returns the components that change. Whatever goes wrong is told in one sentence, and
 # leaves the page usable.
-
-
-def told(error: Exception) -> str:
-    """The sentence for the visitor; what nobody foresaw goes to the log as well."""
-    if isinstance(error, InputError | SandboxError | ModelError):
-        return str(error)
-    logging.error("an unforeseen error", exc_info=error)
-    return f"Something went wrong inside DataSense ({type(error).__name__}): try again."
 
 
 def choose(state: Visit, chosen: list[str]) -> Iterator[dict]:
@@ -239,66 +226,6 @@ def look_at_model() -> tuple:
     return render.model_state(loader.state), gr.Timer(active=not loader.ready)
 
 
-def ask(
-    file: str,
-    question: str,
-    second_file: str | None = None,
-    third_file: str | None = None,
-    max_steps: float = EpisodeLimits.max_steps,
-) -> Iterator[str]:
-    """Answers one question about tables by running Python on them, and says where the answer was found.
-
-    The result is a record in JSON: {"answer", "summary", "verified", "evidence", "outcome", "steps", ...}.
-    Rely on an answer only if "verified" is true: then it stands in the real output of the step that
-    "evidence" names.
-
-    Args:
-        file: A CSV, TSV, Excel, ODS, parquet, JSON or SQLite file; each sheet of a workbook is a table.
-        question: What to find out, in plain words, such as "Which region sold most in 2024?"
-        second_file: Another file that the question is about, if there is one.
-        third_file: A third one.
-        max_steps: How often the model may run code, from 1 to 20; 6 is enough for most questions.
-    """
-    given = [one for one in (file, second_file, third_file) if one]
-    for said in ask_files(given, question, max_steps):
-        yield json.dumps(said, ensure_ascii=False)
-
-
-def ask_files(files: list[str] | None, question: str, max_steps: float) -> Iterator[dict]:
-    """Answers one question about data files; `max_steps` is from 1 to 20.
-
-    Yields {"phase", "steps", "seconds"} while it goes on, and at last {"answer", "summary", "verified",
-    "evidence", "outcome", "steps", ...}, the whole trajectory.
-    """
-    own = Visit()
-    try:
-        check(files, question, max_steps)
-        with visit.asking(own, files):
-            for shown in visit.answer(own, question, loader, max_steps=int(max_steps)):
-                record = shown.trajectory
-                count = len(record.executions) if record else 0
-                yield {"phase": shown.phase, "steps": count, "seconds": round(shown.seconds, 1)}
-        yield record.to_json()
-    except Exception as error:
-        raise gr.Error(told(error), print_exception=False) from error
-    finally:
-        visit.close(own)
-
-
-# Gradio's MCP server takes no list of files (in 6.31 its schema points to nowhere): its tool is `ask`.
-ask_files._mcp_type = "none"
-
-
-def check(files: list[str] | None, question: str | None, max_steps: float | None) -> None:
-    """Raises InputError where a program asked for what can't be done."""
-    if not files:
-        raise InputError("There is no file: give at least one.")
-    if not (question or "").strip():
-        raise InputError("The question is empty: ask something about the tables.")
-    if max_steps is None or not 1 <= max_steps <= MOST_STEPS or max_steps != int(max_steps):
-        raise InputError(f"max_steps must be a whole number from 1 to {MOST_STEPS}.")
-
-
 # The page, from top to bottom
 
 
@@ -427,7 +354,7 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
     ticks = gr.Timer(0.5)
     ticks.tick(look_at_model, None, [model, ticks], queue=False, **private)
     client_button.click(
-        ask_files,
+        api.ask_files,
         [client_files, client_question, client_steps],
         client_answer,
         api_name="ask",
@@ -435,7 +362,7 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
     )
     first_file, second_file, third_file = tool_files
     tool_button.click(
-        ask,
+        api.ask,
         [first_file, tool_question, second_file, third_file, tool_steps],
         tool_answer,
         api_name="ask_tool",

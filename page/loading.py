@@ -1,6 +1,5 @@
-"""Loads the model in the background while the page is already in use.
+"""Loads the model in the background while the page is already in use; `loader` is the page's one.
 
-loader = Loader()
 loader.start()
 loader.state        # Progress while it loads, the Model when it is there, the ModelError if it failed
 """
@@ -16,6 +15,8 @@ from agent import models
 from agent.models import Model, ModelError, Progress
 from agent.run import warm
 from sandbox import SandboxError
+
+SLOTS = 2  # conversations that an embedded model computes side by side; the others wait for a slot
 
 
 class Loader:
@@ -54,3 +55,6 @@ class Loader:
 
     def _note(self, progress: Progress) -> None:
         self.state = progress
+
+
+loader = Loader(slots=SLOTS)
