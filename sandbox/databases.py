@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from sandbox import textfiles
+from sandbox.found import Found
 from sandbox.records import InputError, Limits
 
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
@@ -16,16 +16,7 @@ READ_ONLY = "?mode=ro&immutable=1"
 MOST_TABLES = 100
 
 
-@dataclass(frozen=True)
-class DatabaseTable:
-    """A table as read; `load` is code that reads the same."""
-
-    name: str
-    frame: pd.DataFrame
-    load: str
-
-
-def read(path: Path, limits: Limits) -> list[DatabaseTable]:
+def read(path: Path, limits: Limits) -> list[Found]:
     """Returns the tables that have rows, in their order.
 
     Raises InputError if there is none, one is too long, or they are very many, and what sqlite3 raises.
@@ -39,9 +30,7 @@ def read(path: Path, limits: Limits) -> list[DatabaseTable]:
         connection.close()
 
 
-def _tables(
-    path: Path, address: str, connection: sqlite3.Connection, limits: Limits
-) -> Iterator[DatabaseTable]:
+def _tables(path: Path, address: str, connection: sqlite3.Connection, limits: Limits) -> Iterator[Found]:
     # Views would compute whatever their author thought of, and tables of modules need the module.
     listed = connection.execute(
         "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\' "
@@ -62,6 +51,6 @@ def _tables(
         empty = False
         load = f"pd.read_sql_query({query!r}, sqlite3.connect({address!r}, uri=True))"
         frame, load = textfiles.dated(pd.read_sql_query(query, connection), load)
-        yield DatabaseTable(name, frame, load)
+        yield Found(name, frame, load)
     if empty:
         raise InputError(f"{path.name} has no table with rows in it.")

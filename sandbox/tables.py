@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from sandbox import amounts, databases, layouts, textfiles, workbooks
+from sandbox.found import Found
 from sandbox.records import MIB, InputError, Limits, Reading
 
 PREIMPORTED = {"datetime": datetime, "math": math, "re": re}
@@ -46,16 +47,6 @@ class Table:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Found:
-    """A table in a file: `sheet`, or which part of a text, is "" in a file of one table."""
-
-    sheet: str
-    frame: pd.DataFrame
-    load: str
-    note: str = ""
-
-
 def read_all(paths: list[Path], limits: Limits, reading: Reading = Reading()) -> list[Table]:  # noqa: B008
     """Returns the tables of all files, under Python names that differ.
 
@@ -67,11 +58,11 @@ def read_all(paths: list[Path], limits: Limits, reading: Reading = Reading()) ->
             taken = {table.name.lower() for table in tables}
             workbook = path.suffix.lower() in (*workbooks.SUFFIXES, *databases.SUFFIXES)
             stem = Path(path.stem).stem if path.suffix.lower() == PACKED else path.stem
-            label = found.sheet if workbook and found.sheet else f"{stem} {found.sheet}"
+            label = found.name if workbook and found.name else f"{stem} {found.name}"
             name = layouts.free_name(python_name(label.strip()), taken)
             kind = "sheet" if path.suffix.lower() in workbooks.SUFFIXES else "table"
-            part = f"{kind} {found.sheet}" if workbook else found.sheet
-            source = f"{path.name}, {part}" if found.sheet else path.name
+            part = f"{kind} {found.name}" if workbook else found.name
+            source = f"{path.name}, {part}" if found.name else path.name
             frame, tidying = _tidy(found.frame, source, limits)
             load, note = found.load + tidying, found.note
             if path.suffix.lower() in (*BY_HAND, PACKED):
@@ -159,18 +150,18 @@ def _read_packed(path: Path, limits: Limits, reading: Reading) -> list[Found]:
 
 def _read_suffix(path: Path, suffix: str, limits: Limits, reading: Reading) -> list[Found]:
     if suffix in textfiles.SUFFIXES:
-        parts = textfiles.read(path, limits.input_columns, reading)
-        return [Found(part.name, part.frame, part.load, part.note) for part in parts]
+        return textfiles.read(path, limits.input_columns, reading)
     if suffix in workbooks.SUFFIXES:
-        sheets = workbooks.read(path, reading)
-        # A workbook of one table is called by its file's name: "Sheet1" tells nothing.
-        several = len(sheets) > 1
-        return [Found(one.name if several else "", one.frame, one.load, one.note) for one in sheets]
+        return _named(workbooks.read(path, reading))
     if suffix in databases.SUFFIXES:
-        kept = databases.read(path, limits)
-        return [Found(one.name if len(kept) > 1 else "", one.frame, one.load) for one in kept]
+        return _named(databases.read(path, limits))
     frame, load = _read_json(path) if suffix in JSON_SUFFIXES else _read_parquet(path, limits)
     return [Found("", frame, load)]
+
+
+def _named(tables: list[Found]) -> list[Found]:
+    """The tables of a file; one alone is called by the file's name, since "Sheet1" tells nothing."""
+    return tables if len(tables) > 1 else [replace(table, name="") for table in tables]
 
 
 def _read_parquet(path: Path, limits: Limits) -> tuple[pd.DataFrame, str]:

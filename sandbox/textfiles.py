@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from sandbox import layouts, repair
+from sandbox.found import Found
 from sandbox.layouts import DELIMITERS, Layout
 from sandbox.records import InputError, Reading
 
@@ -73,20 +74,7 @@ class Source:
         return f"io.StringIO({self.before}{opened}{self.after})"
 
 
-@dataclass(frozen=True)
-class Part:
-    """A table as read; `name` is "" where the file holds no other.
-
-    `note` says what was found to be unusual, "" if nothing; `load` is code that reads the same.
-    """
-
-    name: str
-    frame: pd.DataFrame
-    note: str
-    load: str
-
-
-def read(path: Path, most_columns: int, reading: Reading = Reading()) -> list[Part]:  # noqa: B008 (frozen)
+def read(path: Path, most_columns: int, reading: Reading = Reading()) -> list[Found]:  # noqa: B008 (frozen)
     """Returns the file's table, or its tables where the names of the columns come again further down.
 
     Raises InputError if it is no text or too wide, and what pandas raises.
@@ -124,7 +112,7 @@ def read(path: Path, most_columns: int, reading: Reading = Reading()) -> list[Pa
         frame, load = _all_typed(frame, load, layout.delimiter == ";")
         found = layouts.told(skip if number == 1 else 0, layout.name_rows)
         note = ", ".join(filter(None, [*notes, *found, unfit, again]))
-        parts.append(Part(f"part {number}" if len(extents) > 1 else "", frame, note, load))
+        parts.append(Found(f"part {number}" if len(extents) > 1 else "", frame, load, note))
     return parts
 
 

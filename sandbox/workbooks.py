@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from openpyxl.cell import cell
 
 from sandbox import layouts, textfiles
+from sandbox.found import Found
 from sandbox.records import InputError, Reading
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -16,17 +16,7 @@ HEAD_ROWS = 3
 SAMPLE_ROWS = 200
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """A sheet as read; `load` is code that reads the same, `note` what was decided, "" if nothing."""
-
-    name: str
-    frame: pd.DataFrame
-    load: str
-    note: str
-
-
-def read(path: Path, reading: Reading = Reading()) -> list[Sheet]:  # noqa: B008 (frozen)
+def read(path: Path, reading: Reading = Reading()) -> list[Found]:  # noqa: B008 (frozen)
     """Returns the sheets that have cells, in order.
 
     Raises InputError if there is none, or not the one that is wanted, and what the reader raises.
@@ -48,7 +38,7 @@ def read(path: Path, reading: Reading = Reading()) -> list[Sheet]:  # noqa: B008
     ]
 
 
-def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_row: int | None) -> Sheet:
+def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_row: int | None) -> Found:
     """The sheet as a table, found in what pandas made of it by taking the first row for its names."""
     skip, name_rows, names = layouts.table_at(_rows(frame), header_row)
     options: dict[str, object] = {}
@@ -74,7 +64,7 @@ def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_
             frame[column] = frame[column].ffill()
         load += textfiles.in_columns(merged, "t[c].ffill()")
         notes.append("merged cells filled")
-    return Sheet(name, frame, load, ", ".join(notes))
+    return Found(name, frame, load, ", ".join(notes))
 
 
 def _merged(path: Path, name: str, frame: pd.DataFrame, above: int) -> list[str]:
