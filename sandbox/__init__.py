@@ -9,6 +9,7 @@ rules hold on this machine, `soak` that nothing leaks. The host side imports not
 its kin are imported once, in the warm process that sessions are forked from.
 """
 
+from sandbox.host import shutdown, warm
 from sandbox.pool import Pool
 from sandbox.records import (
     ColumnLook,
@@ -24,7 +25,7 @@ from sandbox.records import (
     TableLook,
     TableProfile,
 )
-from sandbox.session import Session, open, shutdown, warm
+from sandbox.session import Session, open
 
 __all__ = [
     "ColumnLook",

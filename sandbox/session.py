@@ -5,22 +5,17 @@ is a crash, time and files are measured here. A step that ends the process costs
 next one finds a new process with the tables loaded again.
 """
 
-import atexit
-import builtins
 import dataclasses
 import itertools
-import os
 import signal
-import stat
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import folders, inputs, wire
-from sandbox.processes import Child, Exit, WarmProcess
+from sandbox import artifacts, folders, host, inputs, wire
+from sandbox.processes import Child, Exit
 from sandbox.records import (
     Execution,
     ExecutionError,
@@ -34,11 +29,8 @@ from sandbox.records import (
 )
 from sandbox.turns import Turn, turns
 
-MAX_FILES = 100
 # More than any library starts on a large machine. Address space alone allows a hundred thousand.
 MAX_THREADS = 512
-# What a person may take home; none of them runs anything when it is opened.
-ARTIFACTS = (".csv", ".tsv", ".json", ".txt", ".md", ".png", ".xlsx", ".parquet")
 SHOWN = ".shown.csv"
 PNG = b"\x89PNG\r\n\x1a\n"
 # What a child says of an error is as long as it wants; these are what an honest one keeps to.
@@ -51,53 +43,6 @@ GRACE_SECONDS = 0.5
 NO_REPORT = "The step gave no report."
 STOPPED = "This session was stopped."
 LOST = "Python was restarted; variables from earlier steps are gone."
-
-_lock = threading.RLock()
-_warm: WarmProcess | None = None
-_root: folders.Root | None = None
-_sessions: set["Session"] = set()
-
-
-def warm() -> None:
-    """Starts the warm process if there is none; raises SandboxError if it cannot run here."""
-    _warm_process()
-
-
-def shutdown() -> None:
-    """Closes all sessions and the warm process and removes their folders."""
-    global _warm, _root
-    for session in list(_sessions):
-        session.close()
-    with _lock:
-        if _warm is not None:
-            _warm.close()
-        if _root is not None:
-            _root.close()
-        _warm = _root = None
-
-
-atexit.register(shutdown)
-
-
-def _warm_process() -> WarmProcess:
-    global _warm
-    if sys.platform != "linux":
-        raise SandboxError("The sandbox runs on Linux only: use a Linux machine or a container.")
-    with _lock:
-        if _warm is not None and not _warm.alive:
-            _warm.close()
-            _warm = None
-        if _warm is None:
-            _warm = WarmProcess(home=_new_folder("home-"))
-        return _warm
-
-
-def _new_folder(prefix: str) -> Path:
-    global _root
-    with _lock:
-        if _root is None:
-            _root = folders.new_root()
-        return _root.new_folder(prefix)
 
 
 def open(
@@ -154,7 +99,7 @@ class Session:
         self._inputs = files
         self._reading = reading
         self._input_bytes = 0
-        self._folder = _new_folder("session-")
+        self._folder = host.new_folder("session-")
         self._child: Child | None = None
         self._stopped = False
         self._profile: list[TableProfile] | None = None
@@ -163,7 +108,7 @@ class Session:
         # killed, so that `interrupt` need not wait for the step.
         self._busy = threading.RLock()
         self._exchange = threading.Lock()
-        _sessions.add(self)
+        host.sessions.add(self)
         try:
             self._start()
         except BaseException:
@@ -229,9 +174,9 @@ class Session:
                 return Execution(code, error=ExecutionError("Crashed", str(error)))
             except _Ended as ended:
                 return Execution(code, error=ended.error)
-            before, started = self._files(), time.monotonic()
+            before, started = artifacts.listed(self._folder), time.monotonic()
             report = self._step(code, seconds)
-            seconds, files = time.monotonic() - started, self._files()
+            seconds, files = time.monotonic() - started, artifacts.listed(self._folder)
             changed = tuple(sorted(name for name in files if files[name] != before.get(name)))
             return dataclasses.replace(report, files=changed, seconds=seconds)
 
@@ -263,24 +208,9 @@ class Session:
     def read_file(self, name: str) -> bytes:
         """Returns a file that code wrote, as it is: a picture is still to be drawn anew.
 
-        Raises InputError if it is not plain, too large, or of a kind not in ARTIFACTS.
+        Raises InputError if it is not plain, too large, or of a kind not in `artifacts.KINDS`.
         """
-        if name != Path(name).name:
-            raise InputError(f"{name} is not the name of a file in the session's folder.")
-        if not name.lower().endswith(ARTIFACTS):
-            raise InputError(f"{name} is not of a kind that can be taken out ({', '.join(ARTIFACTS)}).")
-        try:
-            with builtins.open(self._folder / name, "rb", opener=_open_no_link) as file:
-                found = os.fstat(file.fileno())
-                content = file.read(self.limits.file_bytes + 1)
-        except (OSError, ValueError):
-            raise InputError(f"{name} cannot be read in the session's folder.") from None
-        # A hard link may be to a file that the code itself cannot read.
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            raise InputError(f"{name} is not a plain file.")
-        if len(content) > self.limits.file_bytes:
-            raise InputError(f"{name} is too large: more than {self.limits.file_bytes:,} bytes.")
-        return content
+        return artifacts.read(self._folder, name, self.limits)
 
     def interrupt(self) -> None:
         """Kills the child now, from any thread; a running step returns at once as "Stopped"."""
@@ -297,7 +227,7 @@ class Session:
                 self._end()
                 folders.remove(self._folder)
             on_close, self.on_close = self.on_close, None
-        _sessions.discard(self)
+        host.sessions.discard(self)
         if on_close:
             on_close(self)
 
@@ -329,10 +259,10 @@ class Session:
         inputs.copy(self._inputs, self._folder)
         self._input_bytes = sum((self._folder / name).stat().st_size for name in self._inputs)
         try:
-            child = _warm_process().fork(self._folder, self.limits)
+            child = host.warm_process().fork(self._folder, self.limits)
         except SandboxError:
             # It may have died just now, and is replaced.
-            child = _warm_process().fork(self._folder, self.limits)
+            child = host.warm_process().fork(self._folder, self.limits)
         with self._exchange:
             self._child = child
 
@@ -412,22 +342,6 @@ class Session:
             child.kill()
             return child.reap()
 
-    def _files(self) -> dict[str, tuple[int, int, int]]:
-        """Returns the visible plain files of the folder, with what changes when they do."""
-        files = {}
-        try:
-            with os.scandir(self._folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith(".") or not entry.is_file(follow_symlinks=False):
-                        continue
-                    found = entry.stat(follow_symlinks=False)
-                    files[entry.name] = (found.st_mtime_ns, found.st_size, found.st_ino)
-                    if len(files) >= MAX_FILES:
-                        break
-        except OSError:
-            pass
-        return files
-
 
 def _bounded(report: Execution, limits: Limits) -> Execution:
     """Returns a child's report without what an honest child never puts into it."""
@@ -445,11 +359,6 @@ def _bounded(report: Execution, limits: Limits) -> Execution:
         error=error,
         figures=tuple(figures[: limits.figures]),
     )
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    # Without waiting for a writer, if it is a pipe.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _raise_input_error(reply: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import sandbox
-from sandbox import session as host
+from sandbox import host
 from sandbox.records import MIB
 
 TIMEOUT_SECONDS = 0.05
@@ -97,14 +97,14 @@ def _kind(session: sandbox.Session, code: str) -> str:
 def resources() -> Resources:
     """Returns what is held while no session is opened or closed; takes SETTLE_SECONDS."""
     time.sleep(SETTLE_SECONDS)
-    warm = host._warm_process()._process.pid
+    warm = host.warm_process()._process.pid
     children = Path(f"/proc/{warm}/task/{warm}/children").read_text(encoding="ascii").split()
     return Resources(
         # The spare child becomes the leader of a session only when it is given to one.
         processes=sum(os.getsid(int(pid)) == int(pid) for pid in children),
         descriptors=len(os.listdir("/proc/self/fd")),
         warm_descriptors=len(os.listdir(f"/proc/{warm}/fd")),
-        folders=len(os.listdir(host._root.path)),
+        folders=len(os.listdir(host.root().path)),
         host_bytes=_resident_bytes(os.getpid()),
         warm_bytes=_resident_bytes(warm),
     )

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import sandbox
-from sandbox import session as host
+from sandbox import session as sessions
 from sandbox.lockdown import CHANNEL_FD
 
 ROUNDS = 1_000
@@ -74,7 +74,7 @@ def kill(session):
 
 
 def test_a_thousand_rounds_never_hang_crash_or_mislead_the_host(monkeypatch):
-    monkeypatch.setattr(host, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(sessions, "GRACE_SECONDS", 0.05)
     with ThreadPoolExecutor(THREADS) as threads:
         kinds = set().union(*threads.map(fuzz, range(THREADS)))
     assert {"Crashed", "Timeout"} <= kinds

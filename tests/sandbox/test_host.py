@@ -211,7 +211,7 @@ def test_two_sessions_are_told_apart_although_one_child_was_forked_ahead(path):
 def test_a_child_forked_ahead_that_was_killed_is_replaced(path):
     sandbox.warm()
     time.sleep(0.5)
-    warm = sandbox.session._warm_process()._process.pid
+    warm = sandbox.host.warm_process()._process.pid
     children = Path(f"/proc/{warm}/task/{warm}/children").read_text(encoding="ascii").split()
     spare = [int(pid) for pid in children if os.getsid(int(pid)) != int(pid)]
     assert len(spare) == 1

@@ -7,9 +7,8 @@ import time
 import pytest
 
 import sandbox
+from sandbox import host, soak
 from sandbox import pool as pools
-from sandbox import session as host
-from sandbox import soak
 
 
 @pytest.fixture
@@ -149,7 +148,7 @@ def test_a_dead_warm_process_costs_variables_but_no_files_and_no_places(path):
         sessions = [pool.open([path]) for _ in range(4)]
         for number, session in enumerate(sessions):
             session.run(f"x = 1\nopen('note.txt', 'w').write('{number}')")
-        host._warm_process()._process.kill()
+        host.warm_process()._process.kill()
         wait_until(lambda: not any(session.alive for session in sessions))
         for number, session in enumerate(sessions):
             assert "variables from earlier steps are gone" in session.run("x").error.message

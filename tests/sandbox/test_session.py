@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from sandbox import bench, lockdown, processes, soak
-from sandbox import session as host
+from sandbox import bench, host, lockdown, processes, soak
 
 
 @pytest.fixture
@@ -63,16 +62,16 @@ def test_the_warm_process_outlives_the_thread_that_started_it(path):
     thread = threading.Thread(target=sandbox.warm)
     thread.start()
     thread.join()
-    pid = host._warm_process()._process.pid
+    pid = host.warm_process()._process.pid
     with sandbox.open([path]) as session:
         assert session.run("1").stdout == "1\n"
-    assert host._warm_process()._process.pid == pid
+    assert host.warm_process()._process.pid == pid
 
 
 def test_a_dead_warm_process_is_replaced(path):
     with sandbox.open([path]) as old:
         old.run("open('note.txt', 'w').write('kept')")
-        host._warm_process()._process.kill()
+        host.warm_process()._process.kill()
         with sandbox.open([path]) as new:
             assert new.run("1").stdout == "1\n"
         assert old.run("1").error.kind == "Crashed"
@@ -82,9 +81,9 @@ def test_a_dead_warm_process_is_replaced(path):
 
 def test_everything_dies_with_the_app(path, tmp_path):
     code = (
-        "import os, sandbox, sandbox.session as s\n"
+        "import os, sandbox, sandbox.host as h\n"
         f"session = sandbox.open([{str(path)!r}])\n"
-        "pids = [s._warm_process()._process.pid, session._child.pid]\n"
+        "pids = [h.warm_process()._process.pid, session._child.pid]\n"
         "print(*pids, flush=True)\n"
         "session.run('while True: pass')\n"
     )
@@ -106,7 +105,7 @@ def has_ended(handle):
 
 def test_shutdown_closes_all_and_removes_the_folders(path):
     session = sandbox.open([path])
-    root = host._root.path
+    root = host.root().path
     assert root.is_dir() and root.parent == Path(tempfile.gettempdir())
     sandbox.shutdown()
     assert not root.exists()
