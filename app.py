@@ -373,6 +373,7 @@ demo.queue(default_concurrency_limit=VISITORS)
 
 def serve() -> None:
     """Starts the model's loading and the server; returns when it is ended."""
+    visit.root()  # removes what killed pages have left
     loader.start()
     demo.launch(
         theme=THEME,

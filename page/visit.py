@@ -10,8 +10,9 @@ A Visit is shared with nobody. Its files, Python process and conversation end to
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -27,10 +28,11 @@ from agent.models import ModelError
 from agent.run import HEARTBEAT_SECONDS, Finished, Ran, Refused, Running, Writing, events, new_episode
 from page import takeaway
 from page.loading import Loader
-from sandbox import InputError, Reading, SandboxError, Session
+from sandbox import InputError, Reading, SandboxError, Session, folders
 
 FRAME_SECONDS = 0.1  # a browser is sent no more than ten pictures of a reply a second
 MOST_PROCESSES = 24  # of visitors together; one more costs the longest idle one its variables
+PREFIX = "datasense-visits-"
 
 _BUSY = "A question is being answered: stop it first."
 _holding: list[Visit] = []  # those who have a process, the longest idle first
@@ -261,9 +263,17 @@ def _drive(visit: Visit, loader: Loader, started: float) -> Iterator[View]:
     visit.past = (*visit.past, record)
 
 
+@functools.cache
+def root() -> folders.Root:
+    """The folder of this page's visitors' folders; to make it removes those that killed pages have left."""
+    made = folders.new_root(PREFIX)
+    atexit.register(made.close)
+    return made
+
+
 def take_home(visit: Visit, trajectory: Trajectory) -> dict[str, Path]:
     """Writes what the answer leaves into the visitor's own folder, its steps behind those they build on."""
-    visit.folder = visit.folder or Path(tempfile.mkdtemp(prefix="datasense-visit-"))
+    visit.folder = visit.folder or root().new_folder("visit-")
     earlier = [record for record in visit.past[visit.restart :] if record is not trajectory]
     return takeaway.write(visit.folder, trajectory, earlier, _printed_table(visit))
 

@@ -2,7 +2,7 @@
 
 All of an app's lie in one root in the system's temporary folder, which the app holds a lock on for
 as long as it lives. A root that nobody holds was left by an app that was killed; the next one to
-start removes it.
+start removes it. The page keeps what its visitors take home in a root of its own in the same way.
 """
 
 import fcntl
@@ -38,12 +38,12 @@ class Root:
         os.close(self.lock)
 
 
-def new_root() -> Root:
-    """Returns a new root, and removes those of apps that are dead."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+def new_root(prefix: str = PREFIX) -> Root:
+    """Returns a new root, and removes those of the same prefix whose apps are dead."""
+    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         _remove_stale(path)
     while True:
-        path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        path = Path(tempfile.mkdtemp(prefix=prefix))
         with suppress(FileNotFoundError):
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(lock, fcntl.LOCK_EX)

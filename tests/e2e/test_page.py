@@ -395,6 +395,25 @@ def test_the_page_is_in_use_while_the_model_downloads(chromium, cities, tmp_path
         page.close()
 
 
+def test_a_page_that_starts_removes_the_folders_of_one_that_was_killed(chromium, cities, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with served("tests.e2e.echo_app", tmp_path / "dead.txt", TMPDIR=str(temporary)) as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        upload(page, cities)
+        answered(page, WARMEST)
+        page.get_by_text("Download notebook").wait_for()
+        left = [*temporary.glob("datasense-*")]
+        assert sorted(path.name.split("-")[1] for path in left) == ["sandbox", "visits"]
+        server.process.kill()
+        page.close()
+    with served("tests.e2e.echo_app", tmp_path / "living.txt", TMPDIR=str(temporary)) as server:
+        assert not [path for path in left if path.name.startswith("datasense-visits-") and path.exists()]
+        connect(server).predict([given(cities)], WARMEST, 5, api_name="/ask")  # which starts the sandbox
+        assert not [path for path in left if path.exists()]
+
+
 def test_a_file_chosen_while_an_answer_runs_disturbs_nothing(visitor, cities, tmp_path):
     other = tmp_path / "people.csv"
     other.write_text("name\nAna\n")

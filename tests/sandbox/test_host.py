@@ -248,7 +248,7 @@ def test_what_a_killed_app_left_is_removed_by_the_next_and_a_living_apps_is_not(
     assert len(list(temporary.iterdir())) == 2
     dead.kill()
     dead.communicate()
-    theirs = temporary / "datasense-visit-1"
+    theirs = temporary / "datasense-visits-1"
     theirs.mkdir()
     root = folders.new_root()
     assert root.path.exists() and theirs.exists()
