@@ -11,7 +11,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from sandbox import folders
-from sandbox.records import MIB, InputError, Limits
+from sandbox.records import MIB, SMALLER, InputError, Limits
 
 NAME_BYTES = 120
 SUFFIX_CHARS = 10
@@ -58,8 +58,8 @@ def _check_one(name: str, path: Path, limits: Limits) -> None:
     if found.st_size > limits.input_bytes:
         size, most = found.st_size / MIB, limits.input_bytes / MIB
         raise InputError(
-            f"{name} is too large: {size:,.0f} MiB, at most {most:,.0f} MiB. Leave out columns or rows that "
-            "the question does not need, or save it as parquet, which takes a fraction of it."
+            f"{name} is too large: {size:,.0f} MiB, at most {most:,.0f} MiB. {SMALLER}, or save it as "
+            "parquet, which takes a fraction of it."
         )
 
 

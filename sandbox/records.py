@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 MIB = 2**20
+# What a person can do about a file that is too large; begins a sentence, and ends none.
+SMALLER = "Leave out columns or rows that the question does not need"
 
 
 class InputError(ValueError):

@@ -17,6 +17,8 @@ from typing import Any
 from sandbox import artifacts, folders, host, inputs, wire
 from sandbox.processes import Child, Exit
 from sandbox.records import (
+    MIB,
+    SMALLER,
     Execution,
     ExecutionError,
     InputError,
@@ -248,8 +250,7 @@ class Session:
         except _Ended as ended:
             if ended.kind == "Stopped":
                 raise
-            which = ", ".join(self._inputs) or "The session"
-            raise InputError(f"{which} cannot be read: {ended.why}") from None
+            raise InputError(self._unread(ended)) from None
         except InputError:
             self._end()
             raise
@@ -266,13 +267,24 @@ class Session:
         with self._exchange:
             self._child = child
 
+    def _unread(self, ended: _Ended) -> str:
+        """Why the files cannot be used, with the limits that a child which reads them mostly dies of."""
+        if ended.kind == "Stopped":
+            return ended.why
+        which = ", ".join(self._inputs) or "The session"
+        memory, seconds = self.limits.memory_bytes // MIB, self.limits.load_seconds
+        return (
+            f"{which} cannot be read: {ended.why} Reading may take {memory:,} MiB of memory and "
+            f"{seconds:g} s. {SMALLER}."
+        )
+
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._busy:
             try:
                 self._start()
                 reply = self._ask(request, self.limits.load_seconds)
             except _Ended as ended:
-                raise SandboxError(ended.why) from None
+                raise SandboxError(self._unread(ended)) from None
             _raise_input_error(reply)
             return reply
 

@@ -23,7 +23,7 @@ import pyarrow.parquet
 
 from sandbox import amounts, databases, layouts, textfiles, workbooks
 from sandbox.found import Found
-from sandbox.records import MIB, InputError, Limits, Reading
+from sandbox.records import MIB, SMALLER, InputError, Limits, Reading
 
 PREIMPORTED = {"datetime": datetime, "math": math, "re": re}
 OWN_NAMES = {"pd", "np", "plt", "df", "tables", "sql", "inspect_source", *PREIMPORTED}
@@ -107,12 +107,21 @@ def _read(path: Path, limits: Limits, reading: Reading) -> list[Found]:
         return _read_suffix(path, suffix, limits, reading)
     except InputError:
         raise
-    except MemoryError:
-        most = limits.memory_bytes // MIB
-        raise InputError(f"{path.name} needs more than {most:,} MiB of memory.") from None
-    except Exception as error:
-        reason = " ".join(str(error).split()).rstrip(".")[:200]
-        raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}.") from None
+    except BaseException as error:  # a reader that is written in Rust panics, which is no Exception
+        if not _is_want_of_memory(error, limits):
+            reason = " ".join(str(error).split()).rstrip(".")[:200]
+            raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}.") from None
+    # Out here, where the error no longer keeps what was read until then: to say so takes memory too.
+    most = limits.memory_bytes // MIB
+    raise InputError(f"{path.name} needs more than {most:,} MiB of memory to be read. {SMALLER}.")
+
+
+def _is_want_of_memory(error: BaseException, limits: Limits) -> bool:
+    """Whether a reader failed for that; each says so in another way, and some in none."""
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return True
+    peak = re.search(r"VmPeak:\s*(\d+) kB", Path("/proc/self/status").read_text("latin-1"))
+    return bool(peak) and int(peak[1]) * 1024 > 0.9 * limits.memory_bytes
 
 
 def _read_packed(path: Path, limits: Limits, reading: Reading) -> list[Found]:
@@ -152,7 +161,7 @@ def _read_suffix(path: Path, suffix: str, limits: Limits, reading: Reading) -> l
     if suffix in textfiles.SUFFIXES:
         return textfiles.read(path, limits.input_columns, reading)
     if suffix in workbooks.SUFFIXES:
-        return _named(workbooks.read(path, reading))
+        return _named(workbooks.read(path, limits, reading))
     if suffix in databases.SUFFIXES:
         return _named(databases.read(path, limits))
     frame, load = _read_json(path) if suffix in JSON_SUFFIXES else _read_parquet(path, limits)

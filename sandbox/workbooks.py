@@ -1,7 +1,9 @@
 """Reads Excel workbooks, inside the child: each sheet with cells in it is a table."""
 
 import re
+import zipfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -9,18 +11,22 @@ from openpyxl.cell import cell
 
 from sandbox import layouts, textfiles
 from sandbox.found import Found
-from sandbox.records import InputError, Reading
+from sandbox.records import MIB, SMALLER, InputError, Limits, Reading
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 HEAD_ROWS = 3
 SAMPLE_ROWS = 200
+# The parts of a packed workbook that are read; the others are pictures.
+PARTS = (".xml", ".bin")
 
 
-def read(path: Path, reading: Reading = Reading()) -> list[Found]:  # noqa: B008 (frozen)
+def read(path: Path, limits: Limits, reading: Reading = Reading()) -> list[Found]:  # noqa: B008 (frozen)
     """Returns the sheets that have cells, in order.
 
-    Raises InputError if there is none, or not the one that is wanted, and what the reader raises.
+    Raises InputError if it is too large, there is none, or not the one that is wanted, and what the reader
+    raises.
     """
+    _check_unpacked(path, limits)
     sheets = pd.read_excel(path, sheet_name=None, engine="calamine")
     if reading.sheet:
         if reading.sheet not in sheets:
@@ -36,6 +42,17 @@ def read(path: Path, reading: Reading = Reading()) -> list[Found]:  # noqa: B008
     return [
         _sheet(path, name, frame, ["hidden sheet"] * (name in hidden), row) for name, frame in filled.items()
     ]
+
+
+def _check_unpacked(path: Path, limits: Limits) -> None:
+    """Raises InputError where it says itself that it is larger than a file that is not packed may be."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as packed:
+        size = sum(part.file_size for part in packed.infolist() if part.filename.endswith(PARTS))
+        if size > limits.input_bytes:
+            raise InputError(
+                f"{path.name} is too large unpacked: {size / MIB:,.0f} MiB, at most "
+                f"{limits.input_bytes / MIB:,.0f} MiB. {SMALLER}, or save it as parquet."
+            )
 
 
 def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_row: int | None) -> Found:

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import time
 import zipfile
 
 import openpyxl
@@ -30,7 +31,10 @@ def workbook(path, sheet):
     """Writes a real workbook with its sheet replaced by this XML, given in parts."""
     plain = io.BytesIO()
     pd.DataFrame({"a": [1]}).to_excel(plain, index=False)
-    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+    with (
+        zipfile.ZipFile(plain) as source,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target,
+    ):
         for name in source.namelist():
             if name != "xl/worksheets/sheet1.xml":
                 target.writestr(name, source.read(name))
@@ -47,15 +51,44 @@ def refused(path, limits=LIMITS):
     return str(refusal.value)
 
 
-def test_a_workbook_of_a_few_kilobytes_that_holds_gigabytes_is_refused(tmp_path, honest):
-    """A million cells of text a row, from a file of which every byte stands for a thousand."""
-    path = tmp_path / "bomb.xlsx"
+def bomb(path, rows):
+    """Half a million characters a row, in a file of which every byte stands for hundreds."""
     head, tail = SHEET.format(entities="", rows="\0").split("\0")
     cell = '<c t="inlineStr"><is><t>' + "x" * 1000 + "</t></is></c>"
-    rows = ("<row>" + cell * 500 + "</row>" for _ in range(1000))
-    workbook(path, [head, *rows, tail])
-    assert path.stat().st_size < 3 * 2**20
-    refused(path)
+    workbook(path, [head, *("<row>" + cell * 500 + "</row>" for _ in range(rows)), tail])
+    assert path.stat().st_size < 8 * 2**20
+
+
+def test_a_workbook_that_is_larger_unpacked_than_a_file_may_be_is_refused_at_once(tmp_path, honest):
+    path = tmp_path / "bomb.xlsx"
+    bomb(path, 1100)
+    sandbox.warm()
+    started = time.monotonic()
+    assert refused(path, sandbox.Limits()) == (
+        "bomb.xlsx is too large unpacked: 544 MiB, at most 512 MiB. Leave out columns or rows that the "
+        "question does not need, or save it as parquet."
+    )
+    assert time.monotonic() - started < 5
+
+
+def test_a_workbook_that_says_it_is_smaller_than_it_is_is_not_read_on(tmp_path, honest):
+    path = tmp_path / "bomb.xlsx"
+    bomb(path, 200)
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"xl/worksheets/sheet1.xml") - 46  # its place in the directory at the end
+    assert content[entry : entry + 4] == b"PK\x01\x02"
+    content[entry + 24 : entry + 28] = (1000).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert "larger than its declared uncompressed size" in refused(path)
+
+
+def test_a_workbook_that_takes_more_memory_than_there_is_is_refused_with_the_limit(tmp_path, honest):
+    path = tmp_path / "bomb.xlsx"
+    bomb(path, 900)
+    # Where memory ends its reader raises, panics or aborts the process.
+    said = refused(path, sandbox.Limits(memory_bytes=2**31))
+    assert "2,048 MiB of memory" in said
+    assert said.endswith("Leave out columns or rows that the question does not need.")
 
 
 def test_a_workbook_with_one_far_cell_is_refused_or_small(tmp_path, honest):
