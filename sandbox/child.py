@@ -29,6 +29,8 @@ from sandbox.records import InputError, Limits, Reading
 
 SEED = 0
 SHOWN_ROWS = 100_000  # of a printed table that is taken home
+# A wider one is not: it is copied whenever it is printed, at some eight bytes a cell.
+SHOWN_CELLS = 10_000_000
 
 
 def main(channel: socket.socket, folder: Path, limits: Limits) -> None:
@@ -50,7 +52,7 @@ class Kernel:
         self.figures = display.Figures(limits, self.output)
         self.module = types.ModuleType("__main__")
         self.steps = 0
-        self.shown: pd.DataFrame | pd.Series | None = None  # the last table that a step printed
+        self.shown: pd.DataFrame | None = None  # the last table that a step printed, as it was then
         self._prepare()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class Kernel:
 
     def _see(self, value: object) -> None:
         if isinstance(value, pd.DataFrame | pd.Series):
-            self.shown = value
+            self.shown = _copied(value)
 
     def _seeing(self, print_values: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(print_values)
@@ -139,12 +141,11 @@ class Kernel:
         shown, self.shown = self.shown, None
         if shown is None or not len(shown):
             return 0
-        frame = shown.to_frame() if isinstance(shown, pd.Series) else shown
         try:
-            frame.iloc[:SHOWN_ROWS].to_csv(name, index=not isinstance(frame.index, pd.RangeIndex))
+            shown.to_csv(name, index=not isinstance(shown.index, pd.RangeIndex))
         except Exception:  # of whatever code has put into it, or for want of room
             return 0
-        return min(len(frame), SHOWN_ROWS)
+        return len(shown)
 
     def _sql(self, query: str) -> pd.DataFrame:
         """Returns the result of a DuckDB query over the tables and every DataFrame variable."""
@@ -158,6 +159,19 @@ class Kernel:
         """Returns a workbook's structure as text; `name` is its file's or a table's name."""
         sources = {table.name: table.path.name for table in self.tables}
         return workbooks.inspect(Path(sources.get(name, name)))
+
+
+def _copied(shown: pd.DataFrame | pd.Series) -> pd.DataFrame | None:
+    """The first rows of a printed table, which code may change in place afterwards; None if it is too large.
+
+    A view would do for most changes, but then pandas copies all of a large table at the first one.
+    """
+    try:
+        frame = shown.to_frame() if isinstance(shown, pd.Series) else shown
+        head = frame.iloc[:SHOWN_ROWS]
+        return head.copy() if head.size <= SHOWN_CELLS else None
+    except Exception:  # of whatever code has put into it, or for want of memory
+        return None
 
 
 def _no_input(prompt: object = "") -> str:

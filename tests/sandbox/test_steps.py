@@ -242,3 +242,42 @@ def test_records_come_back_from_json(session):
 def test_a_record_of_wrong_types_is_refused(change):
     with pytest.raises(ValueError):
         sandbox.Execution.from_json(sandbox.Execution("1").to_json() | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "table.loc[0, 'n'] = 99",
+        "table['n'] += 1",
+        "table.drop(columns='name', inplace=True)",
+        "table.sort_values('n', ascending=False, inplace=True)",
+        "table.columns = ['a', 'b']",
+        "table.index.name = 'row'",
+        "table['n'].array[0] = 9",
+        "table = None",
+    ],
+)
+@pytest.mark.parametrize("show", ["print(table)", "table", "print('of', 1, table)"])
+def test_a_table_is_taken_out_as_it_was_printed_whatever_comes_after(session, show, change):
+    session.run(f"table = pd.DataFrame({{'n': pd.array([1, 2]), 'name': ['x', 'y']}})\n{show}")
+    assert session.run(change).error is None
+    assert session.shown() == b"n,name\n1,x\n2,y\n"
+    assert session.shown() is None
+
+
+def test_a_series_is_taken_out_as_it_was_printed_in_the_same_step(session):
+    session.run("sold = pd.Series([1, 2], index=['a', 'b'], name='sold')\nprint(sold)\nsold['a'] = 9")
+    assert session.shown() == b",sold\na,1\nb,2\n"
+
+
+def test_of_a_long_table_the_first_rows_are_taken_out_and_of_a_very_wide_one_none(session):
+    session.run("print(pd.DataFrame({'n': range(100_005)}))")
+    assert session.shown().count(b"\n") == 100_001
+    session.run("print(pd.DataFrame(np.zeros((10_001, 1_000))))")
+    assert session.shown() is None
+
+
+def test_a_table_that_cannot_be_copied_is_printed_all_the_same(session):
+    code = "class Odd(pd.DataFrame):\n    iloc = None\n    __repr__ = lambda self: 'odd'\nprint(Odd())"
+    assert shown(session, code) == "odd\n"
+    assert session.shown() is None
