@@ -31,16 +31,12 @@ def read(path: Path, limits: Limits) -> list[Found]:
 
 
 def _tables(path: Path, address: str, connection: sqlite3.Connection, limits: Limits) -> Iterator[Found]:
-    # Views would compute whatever their author thought of, and tables of modules need the module.
-    listed = connection.execute(
-        "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\' "
-        "and sql not like 'create virtual %' order by rowid"
-    ).fetchall()
+    listed = _names(connection)
     if len(listed) > MOST_TABLES:
         raise InputError(f"{path.name} has {len(listed):,} tables; at most {MOST_TABLES} can be read.")
     empty = True
-    for (name,) in listed:
-        query = 'select * from "{}"'.format(name.replace('"', '""'))
+    for name in listed:
+        query = _all_of(name)
         (rows,) = connection.execute(query.replace("*", "count(*)", 1)).fetchone()
         if rows > limits.input_rows:
             raise InputError(
@@ -54,3 +50,34 @@ def _tables(path: Path, address: str, connection: sqlite3.Connection, limits: Li
         yield Found(name, frame, load)
     if empty:
         raise InputError(f"{path.name} has no table with rows in it.")
+
+
+def _names(connection: sqlite3.Connection) -> list[str]:
+    """The tables that are to be read, in their order.
+
+    Views would compute whatever their author thought of, and tables of modules need the module. Those for
+    full-text search are read if they hold their text themselves; the tables in which they and R-trees keep
+    it (https://www.sqlite.org/vtab.html#xshadowname) are no one's.
+    """
+    kinds = {name: kind for _, name, kind, *_ in connection.execute("pragma table_list")}
+    listed = connection.execute(
+        "select name, sql like 'create virtual %' from sqlite_master where type = 'table' "
+        "and name not like 'sqlite\\_%' escape '\\' order by rowid"
+    ).fetchall()
+    own = [(name, virtual) for name, virtual in listed if kinds.get(name) != "shadow"]
+    return [name for name, virtual in own if not virtual or _is_text(name, kinds, connection)]
+
+
+def _all_of(name: str) -> str:
+    return 'select * from "{}"'.format(name.replace('"', '""'))
+
+
+def _is_text(name: str, kinds: dict[str, str], connection: sqlite3.Connection) -> bool:
+    """Whether a module's table holds text that can be read here: there may be no such tokenizer."""
+    if kinds.get(f"{name}_content") != "shadow":
+        return False
+    try:
+        connection.execute(f"{_all_of(name)} limit 1").fetchall()
+    except sqlite3.OperationalError:
+        return False
+    return True

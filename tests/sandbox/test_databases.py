@@ -71,6 +71,56 @@ def test_a_table_that_is_too_long_is_refused_before_it_is_read(shop):
         sandbox.open([shop], sandbox.Limits(input_rows=1))
 
 
+def test_columns_that_the_database_computes_are_read(tmp_path):
+    path = tmp_path / "a.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            """create table sold
+            (n integer, price real, total as (n * price), label text as ('no ' || n) stored);
+            insert into sold (n, price) values (2, 1.5), (3, 2);"""
+        )
+    connection.close()
+    with sandbox.open([path]) as session:
+        (table,) = session.profile()
+        assert [column.name for column in table.columns] == ["n", "price", "total", "label"]
+        code = "print(df['total'].tolist(), df['label'].tolist())"
+        assert session.run(code).stdout == "[3.0, 6.0] ['no 2', 'no 3']\n"
+
+
+@pytest.fixture
+def searched(tmp_path):
+    """A database with tables of modules: for full-text search, an R-tree, and of one that is not here."""
+    path = tmp_path / "a.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            '''create table docs_mine (a); insert into docs_mine values (1);
+            create virtual table docs using fts5 (title, body); insert into docs values ('Oslo', 'cold');
+            create virtual table "old ""docs""" using fts4 (body); insert into "old ""docs""" values ('warm');
+            create virtual table mine using fts5 (a, content = 'docs_mine');
+            insert into mine (mine) values ('rebuild');
+            create virtual table places using rtree (id, low, high); insert into places values (1, 2, 3);
+            pragma writable_schema = 1;
+            insert into sqlite_master
+            select 'table', 'odd', 'odd', 0, 'CREATE VIRTUAL TABLE odd USING odd9(a)';
+            insert into sqlite_master
+            select 'table', 'icu', 'icu', 0, 'CREATE VIRTUAL TABLE icu USING fts5(a, tokenize="icu9")';
+            create table icu_content (id integer primary key, c0); insert into icu_content values (1, 'x');'''
+        )
+    connection.close()
+    return path
+
+
+def test_of_tables_of_modules_those_that_hold_text_are_read_and_what_is_behind_them_is_not(searched):
+    with sandbox.open([searched]) as session:
+        tables = session.profile()
+        assert [table.source for table in tables] == [
+            "a.db, table docs_mine",
+            "a.db, table docs",
+            'a.db, table old "docs"',
+        ]
+        assert session.run("print(docs.iloc[0].to_dict())").stdout == "{'title': 'Oslo', 'body': 'cold'}\n"
+
+
 def test_odd_names_and_odd_bytes_are_read(tmp_path, monkeypatch):
     path = tmp_path / "a.db"
     with sqlite3.connect(path) as connection:
