@@ -17,7 +17,7 @@ import gradio as gr
 
 from agent import suggestions
 from agent.episode import EpisodeLimits
-from page import api, gallery, render, results, story, takeaway, visit
+from page import api, gallery, render, results, story, takeaway, uploads, visit
 from page.errors import told
 from page.gallery import Example
 from page.loading import loader
@@ -249,6 +249,7 @@ with gr.Blocks(title="DataSense", analytics_enabled=False, delete_cache=cleaning
                     height=64,
                     elem_classes="ds-files",
                 )
+                gr.HTML(uploads.TOLD, apply_default_css=False)
                 tables = gr.HTML(apply_default_css=False)
                 with (
                     gr.Accordion("Read it differently", open=False, visible=False) as reading,
@@ -378,7 +379,7 @@ def serve() -> None:
     demo.launch(
         theme=THEME,
         css=CSS + story.CSS,
-        head=HEAD,
+        head=HEAD + uploads.SCRIPT,
         footer_links=[],
         run_history=False,
         max_file_size=Limits.input_bytes,

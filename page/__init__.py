@@ -6,5 +6,6 @@ gallery.py  the six examples and their recordings; record.py makes them
 loading.py  the model, loaded in the background
 errors.py   what is told of an error
 api.py      what programs and assistants call
+uploads.py  files that are too large are refused before they are sent
 theme.py    looks
 """

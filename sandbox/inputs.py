@@ -15,6 +15,10 @@ from sandbox.records import MIB, SMALLER, InputError, Limits
 
 NAME_BYTES = 120
 SUFFIX_CHARS = 10
+TOO_LARGE = (
+    f"{{name}} is too large: {{size}} MiB, at most {{most}} MiB. {SMALLER}, or save it as parquet, which "
+    "takes a fraction of it."
+)
 
 
 def check(files: Sequence[str | Path], names: Sequence[str], limits: Limits) -> dict[str, Path]:
@@ -56,11 +60,8 @@ def _check_one(name: str, path: Path, limits: Limits) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{name} is not a file: give the path of a data file.")
     if found.st_size > limits.input_bytes:
-        size, most = found.st_size / MIB, limits.input_bytes / MIB
-        raise InputError(
-            f"{name} is too large: {size:,.0f} MiB, at most {most:,.0f} MiB. {SMALLER}, or save it as "
-            "parquet, which takes a fraction of it."
-        )
+        size, most = f"{found.st_size / MIB:,.0f}", f"{limits.input_bytes / MIB:,.0f}"
+        raise InputError(TOO_LARGE.format(name=name, size=size, most=most))
 
 
 def copy(inputs: dict[str, Path], folder: Path) -> None:

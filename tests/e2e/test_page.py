@@ -365,6 +365,41 @@ def test_a_table_of_300000_rows_can_be_asked(visitor, tmp_path):
     assert "299999" in answered(page, "print(df['n'].max())")
 
 
+TOO_LARGE = (
+    "sales.csv is too large: 1,024 MiB, at most 512 MiB. Leave out columns or rows that the question does "
+    "not need, or save it as parquet, which takes a fraction of it."
+)
+DROPPED = """([path, size]) => {
+    const data = new DataTransfer(), file = new File(["a"], "sales.csv");
+    Object.defineProperty(file, "size", {value: size});
+    const event = new DragEvent("drop", {bubbles: true, cancelable: true});
+    Object.defineProperty(event, "dataTransfer", {value: {files: [file]}});
+    return document.querySelector(path).dispatchEvent(event);
+}"""
+
+
+def test_a_file_of_a_gigabyte_is_refused_before_it_is_sent(visitor, echo, cities, tmp_path):
+    path = tmp_path / "sales.csv"
+    with path.open("wb") as file:
+        file.truncate(2**30)
+    page = visitor()
+    before = psutil.Process(echo.process.pid).memory_info().rss
+    started = time.monotonic()
+    page.locator("input[type=file]").first.set_input_files(str(path))
+    told = page.get_by_role("alert").get_by_text("is too large")
+    told.wait_for()
+    assert time.monotonic() - started < 5
+    assert told.inner_text() == TOO_LARGE
+    assert not [url for url in page.requested if "upload" in url]
+    assert psutil.Process(echo.process.pid).memory_info().rss - before < 100 * 2**20
+    upload(page, cities)
+    assert not told.is_visible()
+    assert not page.evaluate(DROPPED, [".ds-files", 2**30])  # the browser is not to open it itself
+    assert told.inner_text() == TOO_LARGE
+    assert page.evaluate(DROPPED, [".ds-files", 2**20])
+    assert not told.is_visible()
+
+
 def test_columns_called_df_and_print_are_columns_like_others(visitor, tmp_path):
     path = tmp_path / "print.csv"
     path.write_text("df,print\n3,4\n")

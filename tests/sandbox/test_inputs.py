@@ -1,6 +1,11 @@
 """Names of uploads are made safe, and files that cannot be taken are refused in one sentence."""
 
 import keyword
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +13,15 @@ from hypothesis import strategies as st
 
 import sandbox
 from sandbox import inputs, tables
+
+ROOT = Path(__file__).parents[2]
+# The command line, which then tells what it has used.
+MEASURED = """
+from sandbox.__main__ import main
+status = main()
+print(open("/proc/self/status").read())
+raise SystemExit(status)
+"""
 
 
 @given(st.text())
@@ -114,3 +128,22 @@ def test_what_is_no_usable_file_is_refused(tmp_path, name, message):
     with pytest.raises(sandbox.InputError) as refusal:
         sandbox.open([tmp_path / name], sandbox.Limits(input_bytes=2**20))
     assert str(refusal.value) == message
+
+
+def test_a_file_of_a_gigabyte_is_refused_at_once_and_is_not_read(tmp_path):
+    path = tmp_path / "sales.csv"
+    with path.open("wb") as file:
+        file.truncate(2**30)
+    assert path.stat().st_blocks * 512 < 2**20  # it is all hole
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, "read", str(path)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert time.monotonic() - started < 5
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: sales.csv is too large: 1,024 MiB, at most 512 MiB. Leave out columns or rows that the "
+        "question does not need, or save it as parquet, which takes a fraction of it.\n"
+    )
+    most_memory = int(re.search(r"VmHWM:\s*(\d+) kB", done.stdout)[1])
+    assert most_memory < 100 * 1024
