@@ -28,15 +28,10 @@ DESCRIBED = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
-    files = sorted(path for path in parser.parse_args().folder.rglob("*") if path.is_file())
-    files = [
-        path for path in files if path.suffix.lower() in sandbox_suffixes() and path.name != "index.jsonl"
-    ]
+    files = data_files(parser.parse_args().folder)
     seconds: dict[str, list[float]] = {"read and profiled": [], "looked at": [], "questions answered": []}
     refused, columns, differing, asked = 0, 0, [], []
     for path in tqdm(files, unit="file"):
-        if path.stat().st_size > LARGEST_BYTES:
-            continue
         began = time.perf_counter()
         try:
             session = sandbox.open([path])
@@ -69,10 +64,13 @@ def main() -> None:
     )
 
 
-def sandbox_suffixes() -> tuple[str, ...]:
+def data_files(folder: Path) -> list[Path]:
+    """The data files in the folder and below, in their order, less those that are very large."""
     from sandbox.tables import SUFFIXES
 
-    return SUFFIXES
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = [path for path in found if path.is_file() and path.name != "index.jsonl"]
+    return [path for path in found if path.stat().st_size <= LARGEST_BYTES]
 
 
 def compared(

@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import sandbox
 from agent.run import new_episode, run
-from benchmarks import examples, files
+from benchmarks import examples, files, peer_ydata
 from tests.agent.conftest import ScriptedModel
 
 SALES = Path(__file__).parent.parent / "assets/examples/sales.csv"
@@ -99,3 +100,45 @@ def test_cells_are_the_same_as_text_number_or_moment():
     assert (
         not files.same("12", "1.2") and not files.same("a", "") and not files.same("2024-01-02", "2024-02-01")
     )
+
+
+@pytest.fixture
+def columns(tmp_path):
+    path = tmp_path / "a.parquet"
+    days = pd.date_range("2024-01-01", periods=3, tz="Europe/Oslo")
+    frame = {"n": [1.123456789, 2.0, None], "big": [2**62 + 1, 1, 1], "day": days, "what": ["x", "y", None]}
+    pd.DataFrame(frame).to_parquet(path)
+    with sandbox.open([path]) as session:
+        return {column.name: column for column in session.profile()[0].columns}
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "how"),
+    [
+        ("n", {"missing": 1, "distinct": 2, "smallest": 1.123456789, "largest": 2}, ["same"] * 4),
+        (
+            "n",
+            {"missing": 0, "distinct": 3, "smallest": 1.1234, "largest": 2.001},
+            ["other"] * 4,
+        ),
+        ("big", {"smallest": 1, "largest": 2**62 + 1}, ["ours alone"] * 2 + ["same"] * 2),
+        ("big", {"smallest": 1.0, "largest": 2**62}, ["ours alone"] * 2 + ["same"] + ["other"]),
+        (
+            "day",
+            {"missing": 0, "distinct": 3, "smallest": "2024-01-01 00:00:00+01:00", "largest": "2024-01-04"},
+            ["same", "same", "same", "other"],
+        ),
+        ("what", {"missing": 1, "distinct": 2}, ["same"] * 2),
+        ("what", {"missing": 1, "distinct": 2, "smallest": 0}, ["same", "same", "its alone"]),
+    ],
+)
+def test_figures_of_another_profiler_are_the_same_as_far_as_a_profile_shows_them(columns, name, theirs, how):
+    assert [*peer_ydata.agreement(columns[name], theirs).values()] == how
+
+
+def test_tables_are_handed_to_another_profiler_as_they_were_read(tmp_path):
+    (tmp_path / "a.csv").write_text("Made by hand\n\nday;n\n2024-01-02;1,5\n2024-01-03;2\n")
+    found, seconds = peer_ydata.described([tmp_path / "a.csv", tmp_path / "no.csv"], tmp_path)
+    assert [table.source for table in found.values()] == ["a.csv"] and len(seconds) == 1
+    handed = pd.read_parquet(tmp_path / "00000.parquet")
+    assert handed["n"].tolist() == [1.5, 2.0] and handed["day"].dt.year.tolist() == [2024, 2024]
