@@ -271,6 +271,7 @@ class Episode:
             self.steps,
             self.question,
             self.tables,
+            before=[step.execution for step in self._steps[:-1]],
             last=self.steps >= self.limits.max_steps,
             budget=self._observation_budget(),
             count_tokens=self._count,

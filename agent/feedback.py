@@ -13,6 +13,7 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from agent import slips
 from agent.prompts import (
     EXEC_MARK,
     TO_NUMBERS,
@@ -20,8 +21,10 @@ from agent.prompts import (
     clip,
     clip_characters,
     join_advice,
+    number_columns,
 )
-from sandbox import Execution, TableProfile
+from agent.slips import CONTAINS, parsed
+from sandbox import Execution, ExecutionError, TableProfile
 
 
 def observation(
@@ -30,18 +33,23 @@ def observation(
     question: str,
     tables: Sequence[TableProfile],
     *,
+    before: Sequence[Execution] = (),
     last: bool,
     budget: int,
     count_tokens: CountTokens,
 ) -> str:
-    """The record of one real execution, as the model sees it, in at most about `budget` tokens."""
+    """The record of one real execution, as the model sees it, in at most about `budget` tokens.
+
+    Args:
+        before: The executions whose variables it may have used.
+    """
     if execution.error:
         text = f"{EXEC_MARK} Step {step} failed.\n" + build_self_recovery_feedback(execution, tables)
     elif output := clip(execution.stdout.rstrip(), budget, count_tokens):
         drawn = len(execution.figures)
         chart = f"\n({drawn} chart{'s' * (drawn > 1)} drawn)" if drawn else ""
         text = f"{EXEC_MARK} Output of step {step}:\n{output}{chart}"
-        if note := _pitfall(execution, tables):
+        if note := slips.silent_slip(execution, before, tables):
             text += f"\n{note}"
     elif execution.figures:
         text = f"{EXEC_MARK} Step {step} drew a chart but printed nothing."
@@ -51,33 +59,6 @@ def observation(
         return f"{text}\n{NO_STEPS_LEFT}"
     printed = execution.error or execution.stdout.strip()
     return text if printed else f"{text} {reminder(question)}"
-
-
-def _pitfall(execution: Execution, tables: Sequence[TableProfile]) -> str:
-    """What a step that ran without error most likely did not mean; "" if nothing is known against it."""
-    if re.match(r"Series\(\[\]|Empty DataFrame", execution.stdout):
-        return "No row meets the condition. Look at the values that the column really has."
-    names = {"df", *(table.name for table in tables)}
-    for node in ast.walk(_parsed(execution.code) or ast.Module([], [])):
-        if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.In | ast.NotIn):
-            continue
-        if _is_column(node.comparators[0], names):
-            return f"`in` looks at a column's row labels, not at its values. {_CONTAINS}.any()"
-    return ""
-
-
-def _is_column(node: ast.expr, tables: set[str]) -> bool:
-    """Whether an expression such as `df['a'].str.lower()` or `df[df['b'] > 1]['a']` is a table's column."""
-    while isinstance(node, ast.Call | ast.Attribute):
-        if isinstance(node, ast.Attribute) and node.attr not in ("str", "lower", "upper", "strip", "astype"):
-            return False
-        node = node.func if isinstance(node, ast.Call) else node.value
-    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Constant):
-        return False
-    table = node.value
-    while isinstance(table, ast.Subscript) and not isinstance(table.slice, ast.Constant):
-        table = table.value
-    return isinstance(table, ast.Name) and table.id in tables
 
 
 def build_self_recovery_feedback(execution: Execution, tables: Sequence[TableProfile]) -> str:
@@ -103,7 +84,7 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
 
     Told are a parenthesis that closes `print` too early, a column's name that is almost right, rows taken by
     label as if they were columns, a table of one column where that column was meant, `.any()` of one value,
-    methods of text on numbers.
+    methods of text on numbers, an amount as text where its numbers stand in another column.
     """
     error, lines = execution.error, execution.code.split("\n")
     if not 0 < error.lineno <= len(lines):
@@ -119,14 +100,29 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = _without_text_methods(line)
     elif error.kind == "AttributeError" and (found := _ONE_VALUE.search(error.message)):
         mended = line.replace(f".{found[1]}()", "")
+    elif _are_text(error):
+        mended = _with_numbers(line, tables)
     else:
         mended = _with_real_names(line, error.message, tables)
-    if mended == line or not _parsed("\n".join([*lines[: error.lineno - 1], mended, *lines[error.lineno :]])):
+    if mended == line or not parsed("\n".join([*lines[: error.lineno - 1], mended, *lines[error.lineno :]])):
         return ""
     return clip_characters(mended.strip(), 300)
 
 
 _ONE_VALUE = re.compile(r"'(?:bool|int|float|str)' object has no attribute '(any|all|sum|item|tolist)'")
+
+
+def _are_text(error: ExecutionError) -> bool:
+    """Whether text stood where numbers were wanted."""
+    return error.kind in ("TypeError", "ValueError") and bool(re.search(_TEXT, error.message))
+
+
+def _with_numbers(line: str, tables: Sequence[TableProfile]) -> str:
+    """`df['a'] = df['a'] / 2` as `df['a'] = df['a (number)'] / 2`: what is set keeps its name."""
+    target, equals, value = line.rpartition(" = ")
+    for name, numbers in number_columns(tables).items():
+        value = re.sub(rf"(['\"]){re.escape(name)}\1", lambda _, numbers=numbers: repr(numbers), value)
+    return target + equals + value
 
 
 def _without_text_methods(line: str) -> str:
@@ -175,16 +171,10 @@ def _only_near(name: str, columns: Sequence[str]) -> str:
     return near[0] if len(near) == 1 else ""
 
 
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError):
-        return None
-
-
-_CONTAINS = "Use df[column].str.contains(text, case=False, regex=False)"
-
 _LABELS = r"^-?\d+$|^None of \[Index\(\[-?\d"  # rows taken as if they were columns
+
+# Of an error that comes of text where numbers were wanted.
+_TEXT = r"[Cc]annot use method 'n|convert string|string dtype|dtype=str|'str'|object|concatenat|numeric"
 
 # What a beginner's error means and what to write instead: (kinds of error, pattern in its message, advice).
 _ADVICE = (
@@ -194,8 +184,8 @@ _ADVICE = (
         r"NoneType",
         "print(...) gives None: its last parenthesis comes at the end of the line.",
     ),
-    ("TypeError", r"StringMethods", f"{_CONTAINS}.any()"),
-    ("ArrowInvalid error PatternError", r"", f"Plain text is not a pattern. {_CONTAINS}"),
+    ("TypeError", r"StringMethods", f"{CONTAINS}.any()"),
+    ("ArrowInvalid error PatternError", r"", f"Plain text is not a pattern. {CONTAINS}"),
     (
         "TypeError",
         r"[Cc]annot use method 'n",
@@ -209,7 +199,7 @@ _ADVICE = (
     ("AttributeError", r"\.dt accessor", "Convert first: pd.to_datetime(df[column])."),
     (
         "TypeError ValueError",
-        r"convert string|dtype=str|'str'|object|concatenat|numeric",
+        r"convert string|string dtype|dtype=str|'str'|object|concatenat|numeric",
         f"That column is text. Make numbers of it first: df[column]{TO_NUMBERS}",
     ),
     (
@@ -262,6 +252,9 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
         near = _nearest_names(match[1], columns, cutoff=0.8)
         if near:
             return f"For a column write df[{near[0]!r}]."
+    with_numbers = number_columns(tables) if _are_text(error) else {}
+    if used := [name for name in with_numbers if re.search(rf"(['\"]){re.escape(name)}\1", error.line)]:
+        return f"{used[0]!r} is text. Its numbers are in {with_numbers[used[0]]!r}."
     message = error.message.strip("'\"")
     for kinds, pattern, advice in _ADVICE:
         if error.kind in kinds.split() and re.search(pattern, message):
@@ -359,7 +352,7 @@ def too_few(count: int, printed: Execution) -> str:
 def _as_list(printed: Execution) -> str:
     """Code that printed a Series, with its values as a list; of counts and of groups the names."""
     *before, last = printed.code.rstrip().split("\n")
-    tree = _parsed(last)
+    tree = parsed(last)
     found = tree.body[0] if tree and tree.body else None
     if not isinstance(found, ast.Expr) or not re.search(r"\bdtype: \w+\s*$", printed.stdout):
         return ""

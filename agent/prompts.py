@@ -167,13 +167,13 @@ def join_code(table: TableProfile, join: Join) -> str:
 def _one_card(table: TableProfile, alone: bool, question: str, budget: int, count_tokens: CountTokens) -> str:
     head = f"Table `{'df' if alone else table.name}` from {table.source}, {table.rows} rows"
     head += f" ({table.note}):" if table.note else ":"
-    names = {column.name for column in table.columns}
+    with_numbers = number_columns([table])
     order = sorted(range(len(table.columns)), key=lambda i: (-_relevance(table.columns[i], question), i))
     lines: dict[int, str] = {}
     left = budget - count_tokens(head) - 20
     for index in order:
         column = table.columns[index]
-        line = f"- {column_line(column, has_numbers=f'{column.name} (number)' in names)}"
+        line = f"- {column_line(column, has_numbers=column.name in with_numbers)}"
         cost = count_tokens(line) + 1
         if cost > left:
             continue
@@ -193,6 +193,13 @@ def _one_card(table: TableProfile, alone: bool, question: str, budget: int, coun
     if hidden:
         more += f" … and {hidden} more columns, not shown (see {'df' if alone else table.name}.columns)"
     return "\n".join([head, *described, more])
+
+
+def number_columns(tables: Sequence[TableProfile]) -> dict[str, str]:
+    """The columns of text whose amounts stand as numbers in another, with its name."""
+    columns = {column.name: column.kind for table in tables for column in table.columns}
+    found = ((name, f"{name} (number)") for name, kind in columns.items() if kind == "text")
+    return {name: numbers for name, numbers in found if columns.get(numbers) == "number"}
 
 
 def column_line(column: ColumnProfile, *, has_numbers: bool = False) -> str:

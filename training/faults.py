@@ -15,6 +15,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from agent.prompts import number_columns
 from sandbox import ColumnProfile, TableProfile
 
 _CLOSERS = ("any", "all", "sum", "mean", "min", "max", "count", "tolist", "idxmax", "idxmin", "nunique")
@@ -79,6 +80,13 @@ def number_of_text(code: str, tables: Sequence[TableProfile], chance: random.Ran
                 yield _replaced(code, node, changed)
 
 
+def text_for_number(code: str, tables: Sequence[TableProfile], chance: random.Random) -> Iterator[str]:
+    """An amount as text, where its numbers stand in another column: `df['Price'].mean()`."""
+    numbers = number_columns(tables)
+    for name in _used(code, set(numbers.values())):
+        yield _requoted(code, name, name.removesuffix(" (number)"))
+
+
 def not_converted(code: str, tables: Sequence[TableProfile], chance: random.Random) -> Iterator[str]:
     """A date or an amount left as text: without `pd.to_datetime`, `pd.to_numeric`, `.astype(float)`."""
     for node in _nodes(code, ast.Call):
@@ -139,6 +147,7 @@ KINDS: dict[str, Fault] = {
         precedence,
         print_closed_early,
         number_of_text,
+        text_for_number,
         not_converted,
         wrong_dtype,
         missing_import,

@@ -29,7 +29,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import BinaryIO
 
-from agent import Trajectory, feedback, prompts
+from agent import Trajectory, feedback, prompts, slips
 from agent.models.llamacpp import visible_cores
 from training.problems import Problem
 
@@ -248,7 +248,7 @@ def data_digest(problems: Sequence[Problem]) -> str:
 
 def prompt_digest() -> str:
     """SHA-256 of the files that hold every word a model is shown."""
-    return _digest([Path(prompts.__file__), Path(feedback.__file__)])
+    return _digest([Path(module.__file__) for module in (prompts, feedback, slips)])
 
 
 def agent_digest() -> str:

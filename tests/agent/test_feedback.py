@@ -89,6 +89,74 @@ def test_a_line_whose_meaning_is_plain_is_written_out_and_runs(pets, code, line)
     assert pets.run(line).error is None
 
 
+@pytest.fixture
+def amounts(tmp_path):
+    path = tmp_path / "fees.csv"
+    path.write_text('Town,Fee,Size\nOslo,"$1,200",9%\nRome,$40,10%\nBonn,$300,7%\n', encoding="utf-8")
+    with sandbox.open([path]) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "printed"),
+    [
+        ("print(df['Fee'].mean())", "print(df['Fee (number)'].mean())", "513.3333333333334"),
+        ('print(df[df["Fee"] > 100].shape[0])', "print(df[df['Fee (number)'] > 100].shape[0])", "2"),
+        ("print(df['Fee'].nlargest(1).iloc[0])", "print(df['Fee (number)'].nlargest(1).iloc[0])", "1200"),
+        ("Fee = df['Size'].astype(float)", "Fee = df['Size (number)'].astype(float)", ""),
+    ],
+)
+def test_an_amount_that_failed_as_text_is_replaced_by_its_numbers(amounts, code, line, printed):
+    failed = amounts.run(code)
+    text = feedback.build_self_recovery_feedback(failed, amounts.profile())
+    assert "is text. Its numbers are in" in text and "str.replace" not in text
+    assert f"\nPerhaps: {line}\n" in text
+    assert amounts.run(line).stdout.strip() == printed
+
+
+def test_a_column_that_is_set_keeps_its_name(amounts):
+    execution = amounts.run("df['Fee'] = df['Fee'].astype(float)")
+    assert (
+        feedback.corrected_line(execution, amounts.profile())
+        == "df['Fee'] = df['Fee (number)'].astype(float)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "column"),
+    [
+        ("print(df['Fee'].max())", "Fee"),
+        ("print(df.groupby('Town')['Size'].max().idxmax())", "Size"),
+        ("print(df.loc[df['Town'] != 'Rome', 'Fee'].sum())", "Fee"),
+        ("print(df.sort_values('Fee').iloc[-1]['Town'])", "Fee"),
+        ("print(df.sort_values(by=['Town', 'Fee'])['Town'].tolist())", "Fee"),
+        ("print(sorted(df['Fee'])[-1])", "Fee"),
+        ("print(df['Fee (number)'].max())", ""),
+        ("print(df['Fee'].value_counts().idxmax())", ""),
+        ("print(df['Fee'].str.len().max())", ""),
+        ("print(df['Fee'].iloc[0])", ""),
+        ("print((df['Fee'] == '$40').sum())", ""),
+        ("print(df[df['Fee'] == '$40'].sort_values('Town')['Town'].max())", ""),
+        ("df['Fee'] = df['Fee'].str.strip('$')\nprint(df['Fee'].max())", ""),
+    ],
+)
+def test_amounts_that_were_ordered_or_added_up_as_text_are_pointed_out(amounts, code, column):
+    text = observed(amounts.run(code), amounts)
+    assert ("was treated as text" in text) == bool(column)
+    assert (
+        not column
+        or f"{column!r} is text, and was treated as text. Its numbers are in '{column} (number)'." in text
+    )
+
+
+def test_amounts_that_an_earlier_step_made_numbers_of_are_not_pointed_out(amounts):
+    tables = amounts.profile()
+    before = amounts.run("df['Fee'] = df['Fee (number)']")
+    execution = amounts.run("print(df['Fee'].max())")
+    assert "as text" in observe(execution, 2, tables)
+    assert "as text" not in observe(execution, 2, tables, before=[before])
+
+
 def test_of_several_near_names_the_one_that_begins_alike_is_written_out():
     tables = [table("followers<gx:number>", "followings<gx:number>", "user<gx:number>")]
     code = "print(df['followers'].max())"
@@ -160,5 +228,6 @@ def observed(execution, session):
     return observe(execution, 1, session.profile())
 
 
-def observe(execution, step, tables):
-    return feedback.observation(execution, step, "?", tables, last=False, budget=500, count_tokens=count)
+def observe(execution, step, tables, before=()):
+    limits = {"last": False, "budget": 500, "count_tokens": count}
+    return feedback.observation(execution, step, "?", tables, before=before, **limits)

@@ -19,6 +19,7 @@ CODE = {
     "precedence": (AND, "TypeError"),
     "print closed early": ("print((df['Species'] == 'dog').any())", "SyntaxError"),
     "number of text": ("print(df['Weight (kg)'].mean())", "TypeError"),
+    "text for number": ("print(df['Price (number)'].mean())", "TypeError"),
     "not converted": ("print(pd.to_datetime(df['Born'], format='%d %b %Y').dt.year.max())", "AttributeError"),
     "wrong dtype": ("print((df['Weight (kg)'] > 20).sum())", "TypeError"),
     "missing import": ("import statistics\nprint(statistics.mean(df['Weight (kg)']))", "NameError"),
