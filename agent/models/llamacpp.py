@@ -14,6 +14,8 @@ that had to leave their slot in between, may differ from ones that ran alone.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import http.client
 import json
 import os
@@ -21,7 +23,6 @@ import queue
 import secrets
 import select
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.models.base import HEARTBEAT_SECONDS, Message, ModelError, Usage, until_stop
+from sandbox import folders
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 PROMPT_BATCH_TOKENS = 64
 # Memory for the prompts of conversations that had to leave their slot to another.
 PROMPT_CACHE_MIB = 1024
+PREFIX = "datasense-llama-"
 
 
 def load(
@@ -76,13 +79,13 @@ def load(
         import xllamacpp
     except ImportError as error:
         raise ModelError(f"{name} needs llama.cpp ({error}): run pip install xllamacpp.") from error
-    folder = tempfile.TemporaryDirectory(prefix="datasense-")
-    front = _Front(Path(folder.name, "llama.sock"), secrets.token_urlsafe(32))
+    folder = _root().new_folder("")
+    front = _Front(folder / "llama.sock", secrets.token_urlsafe(32))
     params = _params(weights, adapter, context_tokens, slots, front)
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
-        folder.cleanup()
+        folders.remove(folder)
         files = f"{weights} with the adapter {adapter}" if adapter else str(weights)
         raise ModelError(
             f"llama.cpp cannot load {files}: it is damaged or of an unknown kind, or the memory is full; "
@@ -99,7 +102,7 @@ class LlamaCpp:
         self,
         server: xllamacpp.Server,
         front: _Front,
-        folder: tempfile.TemporaryDirectory,
+        folder: Path,
         name: str,
         digest: str,
         context_tokens: int,
@@ -162,7 +165,7 @@ class LlamaCpp:
     def close(self) -> None:
         self._closed.set()
         self._server = None
-        self._folder.cleanup()
+        folders.remove(self._folder)
 
     def _pieces(self, request: dict, cancelled: threading.Event) -> Iterator[str]:
         """The text deltas of one completion, "" for heartbeats; `cancelled` ends it from any thread."""
@@ -271,6 +274,14 @@ class LlamaCpp:
         )
         with self._usage_lock:
             self.usage += spent
+
+
+@functools.cache
+def _root() -> folders.Root:
+    """The folder of this process' sockets; to make it removes those that killed processes have left."""
+    made = folders.new_root(PREFIX)
+    atexit.register(made.close)
+    return made
 
 
 def _params(

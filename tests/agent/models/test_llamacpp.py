@@ -1,8 +1,13 @@
 """The embedded kind of model: the real 0.5B, in this process."""
 
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -10,6 +15,7 @@ import pytest
 
 from agent.models import ModelError, load
 
+ROOT = Path(__file__).parents[3]
 SUM = [{"role": "user", "content": "What is 2 + 3? Answer with one number."}]
 COUNT = [{"role": "user", "content": "Count from 1 to 9, in digits, separated by one blank."}]
 POEM = [{"role": "user", "content": "Write a poem about the sea."}]
@@ -167,3 +173,37 @@ def test_an_adapter_changes_the_reply_and_is_part_of_name_and_digest(small_model
 def test_an_adapter_that_does_not_exist_is_named(small_model):
     with pytest.raises(ModelError, match="nowhere.gguf does not exist"):
         load("coder-0.5b", adapter="nowhere.gguf")
+
+
+LOADED = """
+from agent.models import load
+model = load("coder-0.5b", adapter="none")
+print(model.count_tokens("one"), flush=True)
+input()
+model.close()
+"""
+
+
+def test_the_socket_of_a_killed_process_is_removed_by_the_next_and_none_stays_of_one_that_ends():
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
+        _kill_one_and_start_another(Path(folder))
+
+
+def _kill_one_and_start_another(folder):
+    def start():
+        environment = os.environ | {"TMPDIR": str(folder)}
+        words = [sys.executable, "-c", LOADED]
+        process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+        )
+        assert process.stdout.readline().strip() == "1"
+        return process
+
+    killed = start()
+    (left,) = folder.rglob("llama.sock")
+    killed.kill()
+    killed.communicate()
+    last = start()
+    assert not left.exists() and len(list(folder.rglob("llama.sock"))) == 1
+    last.communicate("\n")
+    assert last.returncode == 0 and not list(folder.glob("datasense-*"))
