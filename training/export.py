@@ -103,8 +103,8 @@ def run_export(options: argparse.Namespace) -> None:
         prompts = [_asked(sample) for sample in samples.read(options.check, "validation")[:PROMPTS]]
         for case, share in check(options.model, options.adapter, done.path, prompts).items():
             print(
-                f"PyTorch and llama.cpp agree {case} the adapter on {share:.1%} of {len(prompts)} replies' "
-                f"first {TOKENS} tokens."
+                f"PyTorch and llama.cpp agree {case} on {share:.1%} of {len(prompts)} replies' first "
+                f"{TOKENS} tokens."
             )
 
 
@@ -255,16 +255,13 @@ def _difference(one: Matrix, other: Matrix) -> tuple[float, float]:
 # Do both runtimes say the same?
 
 
-def agreement(
-    one: Model, other: Model, prompts: Sequence[Sequence[Message]], tokenize: Callable[[str], list[int]]
-) -> float:
-    """The share of tokens, of each prompt's first TOKENS, on which two models agree, both greedy.
+def agreement(one: Sequence[str], other: Sequence[str], tokenize: Callable[[str], list[int]]) -> float:
+    """The share of tokens, of each reply's first TOKENS, on which two models agree.
 
     A reply counts up to its first difference: what follows answers another text.
     """
-    replies = [model.generate(prompts, max_new_tokens=TOKENS, temperature=0.0) for model in (one, other)]
     same = total = 0
-    for left, right in zip(*replies, strict=True):
+    for left, right in zip(one, other, strict=True):
         left, right = tokenize(left)[:TOKENS], tokenize(right)[:TOKENS]
         pairs = zip(left, right, strict=False)
         same += next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
@@ -273,7 +270,10 @@ def agreement(
 
 
 def check(name: str, adapter: Path, file: Path, prompts: Sequence[Sequence[Message]]) -> dict[str, float]:
-    """The agreement of PyTorch, in 32 bits, with llama.cpp: "without" and "with" the adapter.
+    """The agreement of PyTorch, in 32 bits, with llama.cpp, both greedy.
+
+    "without the adapter" the two runtimes are compared; "with the adapter" as it was trained, also what
+    cutting and the number format cost; "with the file's numbers" in both, whether they were written right.
 
     Args:
         adapter, file: The same adapter for the one and for the other.
@@ -283,20 +283,54 @@ def check(name: str, adapter: Path, file: Path, prompts: Sequence[Sequence[Messa
 
     from training import student
 
-    base = student.load(name, dtype=torch.float32)
+    def replies(model: Model) -> list[str]:
+        return model.generate(prompts, max_new_tokens=TOKENS, temperature=0.0)
 
-    def measured(trained, lora: str) -> float:
-        other = models.load(name, adapter=lora)
+    def said(lora: str) -> list[str]:
+        model = models.load(name, adapter=lora)
         try:
-            return agreement(student.running(base, trained), other, prompts, _tokens(base.tokenizer))
+            return replies(model)
         finally:
-            other.close()
+            model.close()
 
-    without = measured(None, "none")
-    return {
-        "without": without,
-        "with": measured(peft.PeftModel.from_pretrained(base.model, adapter), str(file)),
-    }
+    base = student.load(name, dtype=torch.float32)
+    without, adapted = said("none"), said(str(file))
+    tokenize = _tokens(base.tokenizer)
+    shares = {"without the adapter": agreement(replies(student.running(base)), without, tokenize)}
+    trained = peft.PeftModel.from_pretrained(base.model, adapter)
+    shares["with the adapter"] = agreement(replies(student.running(base, trained)), adapted, tokenize)
+    changed = _add_to(trained.unload(), read(file))
+    shares["with the file's numbers"] = agreement(replies(student.running(base, changed)), adapted, tokenize)
+    return shares
+
+
+def read(file: Path) -> list[Matrix]:
+    """The changes that an exported file holds, as llama.cpp reads them."""
+    import gguf
+
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for tensor in gguf.GGUFReader(file).tensors:
+        name, _, part = tensor.name.rpartition(".")
+        parts.setdefault(name, {})[part] = gguf.dequantize(tensor.data, tensor.tensor_type)
+    return [
+        Matrix(name, pair["lora_a"], pair["lora_b"] / len(pair["lora_a"])) for name, pair in parts.items()
+    ]
+
+
+def _add_to(model, changes: Sequence[Matrix]):
+    """The PyTorch model, its weights changed in place."""
+    import gguf
+    import torch
+
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, model.config.num_hidden_layers)
+    by_name = {change.name: change for change in changes}
+    with torch.no_grad():
+        for key, weight in model.named_parameters():
+            if change := by_name.pop(f"{names.get_name(key.removesuffix('.weight'))}.weight", None):
+                weight += torch.from_numpy(change.b @ change.a)
+    if by_name:
+        raise ValueError(f"The model has no {', '.join(by_name)}: the file is for another.")
+    return model
 
 
 def _tokens(tokenizer) -> Callable[[str], list[int]]:
