@@ -160,7 +160,8 @@ def _is_names(rows: Rows, place: int, first: str) -> bool:
     filled = [cell for cell in row if cell]
     if not all(map(layouts.is_word, filled)) or any(map(layouts.MISSING.fullmatch, filled)):
         return False
-    if row[0].casefold() == first.casefold():
+    # Pairs, such as what was taken from where, may begin alike in every part of a list.
+    if len(filled) > 2 and row[0].casefold() == first.casefold():
         return True
     below = [*itertools.takewhile(any, rows[place + 1 : place + 1 + layouts.BODY_ROWS])]
     if len(below) < 2 or len(set(row)) < len(row) or not all(row):
@@ -260,8 +261,9 @@ def _without_notes(rows: Rows, begin: int, end: int) -> tuple[int, list[str], st
         while not any(rows[at - 1]):
             at -= 1
         return at, notes, ""
-    alone = last - gap > 1 and len(_trimmed(rows[top - 1])) > 2
-    return end, [], rows[last - 1][0] if alone else ""
+    text = rows[last - 1][0]
+    sentence = last - gap > 1 and " " in text and len(_trimmed(rows[top - 1])) > 2
+    return end, [], text if sentence else ""
 
 
 def _is_note(row: Sequence[str], below_gap: bool) -> bool:

@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +72,11 @@ def test_a_row_below_a_blank_one_that_names_nothing_is_a_row_of_the_table(below)
     assert [block.rows for block in of(f"{NAMES}\n{BODY},,\n{below}")] == [None]
 
 
+def test_a_list_of_pairs_in_parts_is_one_table():
+    pairs = "turnout,a.org\nages,b.org\n"
+    assert len(of(f"North,\n{pairs},\nSouth,\n{pairs.replace('.', '2.')}", skip=1)) == 1
+
+
 def test_words_above_numbers_directly_below_a_row_are_a_row_of_the_table():
     assert len(of(f"{NAMES}\n{BODY}product,price,\napple,2,\npear,3,\n")) == 1
 
@@ -93,8 +99,9 @@ def test_names_in_several_rows_that_come_again_are_left_out(read):
 
 
 def test_a_table_below_another_has_its_own_rows_of_names(read):
-    _, (second, text) = read(f"{NAMES}\n{BODY},,\nregion,amount,\n,orders,weight\n{BODY * 3}")
-    assert text == f"region,amount orders,amount weight\n{BODY * 3}"
+    body = BODY.replace("\n", ",4\n")
+    _, (second, text) = read(f"{NAMES}\n{BODY},,\nregion,amount,,cost\n,orders,weight,total\n{body * 3}")
+    assert text == f"region,amount orders,amount weight,cost total\n{body * 3}"
     assert second.note == "2 rows of names joined"
 
 
@@ -161,12 +168,67 @@ def test_what_stands_above_a_note_and_is_none_is_kept(read):
 
 
 def test_a_last_row_of_one_cell_among_two_is_plain():
-    assert [block.unsure for block in of("region,orders\nNorth,1\nSouth,2\n,\nSum,\n")] == [""]
+    assert [block.unsure for block in of("region,orders\nNorth,1\nSouth,2\n,\nSum of all,\n")] == [""]
+    assert [block.unsure for block in of(f"{NAMES}\n{BODY},,\nSum,,\n")] == [""]
 
 
 def test_a_long_note_is_told_in_part(read):
     ((table, _),) = read(f"{NAMES}\n{BODY}Source: {'very ' * 30}long\n")
     assert len(table.note) < 110 and table.note.endswith("…'")
+
+
+@pytest.fixture
+def read_sheet(tmp_path):
+    """The tables of a sheet with these rows, of a workbook with another one."""
+
+    def tables_of(text, other="a,b\n1,2\n"):
+        file = tmp_path / "book.xlsx"
+        with pd.ExcelWriter(file) as book:
+            for name, sheet in (("Sales", text), ("Other", other)):
+                rows = [[_typed(cell) for cell in row] for row in csv.reader(io.StringIO(sheet))]
+                pd.DataFrame(rows).to_excel(book, sheet_name=name, header=False, index=False)
+        with sandbox.open([file]) as session:
+            found = [table for table in session.profile() if table.name != "Other"]
+            for table in found:
+                step = session.run(f"print(({table.load}).equals({table.name}))")
+                assert step.stdout == "True\n", step.error or table.load
+            return [
+                (table, session.run(f"print({table.name}.to_csv(index=False), end='')").stdout)
+                for table in found
+            ]
+
+    return tables_of
+
+
+def _typed(cell):
+    try:
+        return float(cell) if cell else None
+    except ValueError:
+        return cell
+
+
+def test_tables_below_each_other_in_a_sheet_are_told_apart(read_sheet):
+    (sales, _), (prices, text) = read_sheet(
+        f"{NAMES}\n{BODY},,\nPrices,,\nproduct,price,\napple,2,\npear,3,\n"
+    )
+    assert (sales.name, sales.rows) == ("Sales_part_1", 3)
+    assert (prices.name, prices.source) == ("Sales_Prices", "book.xlsx, sheet Sales Prices")
+    assert [column.kind for column in prices.columns[:2]] == ["text", "number"]
+    assert text.startswith("product,price,") and text.count("\n") == 3
+
+
+def test_parts_of_a_sheet_below_other_titles_are_one_table_that_keeps_the_titles(read_sheet):
+    ((table, text),) = read_sheet(
+        f"Spring,,\n{NAMES}\n{BODY},,\nSummer,,\n{NAMES}\n{OTHERS},,\nSource: the shops.,,\n"
+    )
+    assert (table.rows, text.count(",Spring\n"), text.count(",Summer\n")) == (5, 3, 2)
+    assert "East,7,2.0,Summer\n" in text and table.columns[1].kind == "number"
+
+
+def test_a_note_below_the_table_of_a_sheet_is_told_and_no_row_of_it(read_sheet):
+    ((table, text),) = read_sheet(f"{NAMES}\n{BODY}Source: the shops.,,\n")
+    assert (table.name, table.rows) == ("Sales", 3) and "Source" not in text
+    assert table.note == "a note below the table left out: 'Source: the shops.'"
 
 
 ROWS = st.lists(
