@@ -18,6 +18,7 @@ import pandas as pd
 
 from sandbox import layouts
 
+MOST_PARTS = 100  # each is read by itself, or shown in the code that loads the table
 TITLE_CHARS = 60  # of a title or note that are told
 NAME_CHARS = 40  # of a title that names a table
 REPEATED = 0.9  # of a part's rows that stood at the same place before make it a copy
@@ -37,6 +38,7 @@ class Block:
     Attributes:
         skip, name_rows, names: As in Layout; the tables that stand above are skipped, too.
         rows: Below its names, blank ones too, but not lines without anything; None for all that there are.
+        lines: The same with those, and with what is aside.
         title, above: What stands above it, and how many rows of such there are, which are left out.
         aside: Rows further down that are none of it: titles, and names that come again.
         parts: Title and number of rows of each part, where it goes on below other titles.
@@ -49,6 +51,7 @@ class Block:
     name_rows: int = 1
     names: tuple[str, ...] = ()
     rows: int | None = None
+    lines: int | None = None
     title: str = ""
     above: int = 0
     aside: tuple[int, ...] = ()
@@ -65,25 +68,31 @@ def of(rows: Rows, skip: int, name_rows: int, names: tuple[str, ...] = ()) -> li
     """
     first = Block(skip, name_rows, names, title=_title(rows, 0, skip), above=skip)
     starts = [skip, *_starts(rows, skip, name_rows)]
-    tops = [*(_gap(rows, start) for start in starts[1:]), len(rows)]
-    spans = [
-        (start, top) for start, top in zip(starts, tops, strict=True) if any(map(any, rows[start + 1 : top]))
-    ]
+    if len(starts) > MOST_PARTS:
+        return [first]
+    spans: list[Span] = []
+    end = len(rows)
+    for start in reversed(starts):
+        # What has no rows below it names no table.
+        if any(map(any, rows[start + 1 : end])):
+            spans.insert(0, (start, end))
+            end = _gap(rows, start)
     if not spans or spans[0][0] != skip:
         return [first]
-    groups: list[list[Span]] = []
-    copies = []
+    groups: list[tuple[Block, list[Span]]] = []
     for span in spans:
-        deep = name_rows if len(groups) == 1 else 1
-        if groups and _goes_on(rows, groups[-1][0], span, deep):
-            groups[-1].append(span)
+        above, others = groups[-1] if groups else (None, [])
+        again = above and _same_names(rows, others[0], span, above.name_rows)
+        if again and not _is_copy(rows, others[0], span, above.name_rows):
+            others.append(span)
         else:
-            copies.append(bool(groups) and _same_names(rows, groups[-1][0], span, deep))
-            groups.append([span])
-    found = [_block(rows, group, first if group[0][0] == skip else None) for group in groups]
-    found = [replace(block, repeats=copy) for block, copy in zip(found, copies, strict=True)]
+            known = _known(rows, span) if groups else first
+            groups.append((replace(known, repeats=bool(again)), [span]))
+    found = [_block(rows, known, parts) for known, parts in groups]
     plain = len(found) == 1 and not (found[0].aside or found[0].notes)
-    return [replace(found[0], rows=None)] if plain else found
+    if plain or not all(block.rows for block in found):
+        return [replace(first, unsure=found[0].unsure if plain else "")]
+    return found
 
 
 def maybe_several(text: str, names: Sequence[str], delimiter: str) -> bool:
@@ -206,11 +215,6 @@ def _trimmed(row: Sequence[str]) -> list[str]:
 # What belongs to it
 
 
-def _goes_on(rows: Rows, first: Span, span: Span, name_rows: int) -> bool:
-    """Whether a part has the names of the first, and other rows."""
-    return _same_names(rows, first, span, name_rows) and not _is_copy(rows, first, span, name_rows)
-
-
 def _same_names(rows: Rows, first: Span, span: Span, name_rows: int) -> bool:
     names, again = (rows[start : start + name_rows] for start, _ in (first, span))
     return [_trimmed(row) for row in names] == [_trimmed(row) for row in again]
@@ -221,24 +225,36 @@ def _is_copy(rows: Rows, first: Span, span: Span, name_rows: int) -> bool:
     return sum(map(operator.eq, before, now)) >= REPEATED * len(now)
 
 
-def _block(rows: Rows, spans: Sequence[Span], known: Block | None) -> Block:
+def _known(rows: Rows, span: Span) -> Block:
+    """A table that is not the first, with what stands above it."""
+    start, end = span
+    skip, name_rows, names = layouts.table_at(rows[start:end])
+    own = (
+        (name_rows, names)
+        if name_rows and not skip and any(map(any, rows[start + name_rows : end]))
+        else (1, ())
+    )
+    top = _gap(rows, start)
+    return Block(start, *own, title=_title(rows, top, start), above=sum(map(any, rows[top:start])))
+
+
+def _block(rows: Rows, known: Block, spans: Sequence[Span]) -> Block:
     start, end = spans[0][0], spans[-1][1]
-    if known is None:
-        skip, name_rows, names = layouts.table_at(rows[start:end])
-        own = (name_rows, names) if not skip and name_rows else (1, ())
-        top = _gap(rows, start)
-        known = Block(start, *own, title=_title(rows, top, start), above=sum(map(any, rows[top:start])))
     end, notes, unsure = _without_notes(rows, start + known.name_rows, end)
     ends = [*(top for _, top in spans[:-1]), end]
     begins = [start + known.name_rows, *(begin + known.name_rows for begin, _ in spans[1:])]
     titles = [known.title, *(_title(rows, top, begin) for (_, top), (begin, _) in itertools.pairwise(spans))]
     aside, parts = (), ()
     if any(titles[1:]) or (len(spans) > 1 and known.name_rows > 1):
-        kept = [[at for at in range(*one) if any(rows[at])] for one in zip(begins, ends, strict=True)]
+        data = [place for place in range(begins[0], end) if any(rows[place]) and rows[place] != rows[start]]
+        kept = [[at for at in data if top <= at < last] for top, last in zip(begins, ends, strict=True)]
         parts = tuple(zip(titles, map(len, kept), strict=True)) if any(titles[1:]) else ()
         aside = tuple(sorted({*range(begins[0], end)}.difference(*kept)))
     count = sum(1 for row in rows[begins[0] : end] if row) - sum(1 for at in aside if rows[at])
-    return replace(known, rows=count, aside=aside, parts=parts, notes=tuple(notes), unsure=unsure)
+    lines = end - begins[0]
+    return replace(
+        known, rows=count, lines=lines, aside=aside, parts=parts, notes=tuple(notes), unsure=unsure
+    )
 
 
 def _without_notes(rows: Rows, begin: int, end: int) -> tuple[int, list[str], str]:

@@ -279,7 +279,7 @@ def _read_csv(source: Source, layout: Layout, block: Block) -> tuple[pd.DataFram
     try:
         frame = pd.read_csv(source.for_pandas, **options)
     except pd.errors.ParserError:
-        frame, options, note = _shortened(source, options, layout)
+        frame, options, note = _shortened(source, options, layout, block)
     code = _code(source, options)
     if not frame.index.equals(pd.RangeIndex(len(frame))):
         # Rows are longer than the header: each ends in a delimiter, or starts with a row name.
@@ -297,20 +297,21 @@ def _is_blank(column: pd.Series) -> bool:
 
 
 def _shortened(
-    source: Source, options: dict[str, object], layout: Layout
+    source: Source, options: dict[str, object], layout: Layout, block: Block
 ) -> tuple[pd.DataFrame, dict[str, object], str]:
     """The table where rows have more cells than names: without their empty ones, or else without the rest.
 
     A large file's are left out, as the reader that can mend rows is slow.
     """
-    width = len(layout.names) or len(pd.read_csv(source.for_pandas, nrows=0, **options).columns)
+    width = len(layout.names) or len(pd.read_csv(source.for_pandas, **options | {"nrows": 0}).columns)
     with (
         io.StringIO(source.text)
         if source.text
         else source.path.open(encoding=source.encoding, errors="replace", newline="") as file
     ):
         rows = csv.reader(file, delimiter=layout.delimiter, quotechar=layout.quote)
-        count = _count(len(row) > width for row in itertools.islice(rows, layout.skip, None))
+        last = None if block.lines is None else layout.skip + block.name_rows + block.lines
+        count = _count(len(row) > width for row in itertools.islice(rows, layout.skip, last))
     told = f"{count} row{'s' * (count != 1)} with too many cells"
     if source.path.stat().st_size > MENDED_BYTES:
         options = options | {"on_bad_lines": "skip"}
@@ -318,6 +319,8 @@ def _shortened(
     mending = Code(f"lambda r: ([c for c in r if c.strip()] + [''] * {width})[:{width}]")
     options = {name: value for name, value in options.items() if name != "low_memory"}
     options |= {"engine": "python", "index_col": False, "on_bad_lines": mending}
+    if block.lines is not None:  # this reader counts blank ones, too, and not those that it skips
+        options["nrows"] = block.lines - len(block.aside)
     frame = pd.read_csv(source.for_pandas, **options | {"on_bad_lines": _without_empty(width)})
     return frame, options, f"{told} shortened"
 

@@ -115,6 +115,12 @@ def test_a_last_row_of_one_cell_is_no_title_of_what_follows_below_it(read):
     assert "Sum,,,Spring\n" in text
 
 
+def test_names_below_which_there_is_nothing_are_no_part(read):
+    ((_, text),) = read(f"Spring,,\n{NAMES}\n{BODY},,\nSummer,,\n{NAMES}\n{OTHERS},,\nAutumn,,\n{NAMES}\n")
+    assert (text.count("Spring"), text.count("Summer"), text.count(NAMES)) == (3, 3, 1)
+    assert "Autumn,,,Summer\n" in text
+
+
 def test_a_part_with_the_rows_of_the_one_above_is_not_counted_twice(read):
     (first, _), (second, again) = read(f"{NAMES}\n{BODY * 4}{NAMES}\n{BODY * 4}")
     assert (first.rows, second.rows) == (12, 12)
@@ -175,6 +181,22 @@ def test_a_last_row_of_one_cell_among_two_is_plain():
 def test_a_long_note_is_told_in_part(read):
     ((table, _),) = read(f"{NAMES}\n{BODY}Source: {'very ' * 30}long\n")
     assert len(table.note) < 110 and table.note.endswith("…'")
+
+
+def test_rows_with_too_many_cells_are_mended_in_each_table(read):
+    (first, text), (second, other) = read(
+        f"{NAMES}\n{BODY}\n\nNorth,,1,2\n\nPrices\nproduct,price\napple,2\nplum,4\n\n\npear,,3\n"
+    )
+    assert text == f"{NAMES}\n{BODY}North,1,2.0\n" and other == "product,price\napple,2\nplum,4\npear,3\n"
+    assert first.note == "1 row with too many cells shortened"
+    assert second.note == "1 row above the table left out, 1 row with too many cells shortened"
+
+
+def test_very_many_parts_are_left_to_the_reader(read):
+    ((table, _),) = read(f"{NAMES}\n{BODY},,\nproduct,price,\napple,2,\npear,3,\n" + f"{NAMES}\n{BODY}" * 100)
+    assert table.rows == 306
+    titled = f"{NAMES}\n{BODY},,\nSummer,,\n"
+    assert [len(block.parts) for block in of(titled * 100 + f"{NAMES}\n{OTHERS}")] == [0]
 
 
 @pytest.fixture
@@ -244,7 +266,7 @@ ROWS = st.lists(
 
 
 @given(ROWS)
-def test_every_row_of_two_cells_that_names_no_table_without_rows_is_in_one_table(rows):
+def test_every_row_of_two_cells_is_in_one_table(rows):
     rows = [["name", "size", "age"], ["x", "1", "2"], *rows]
     used = []
     found = blocks.of(rows, 0, 1)
@@ -258,5 +280,5 @@ def test_every_row_of_two_cells_that_names_no_table_without_rows_is_in_one_table
     told = {text for block in found for text in (block.title, *block.notes)}
     kept = {place for place, row in enumerate(rows) if sum(map(bool, row)) == 1 and not {*row} & told}
     assert kept <= {*used} or any(block.above > 1 for block in found) or any(block.parts for block in found)
-    data = [place for place, row in enumerate(rows) if sum(map(bool, row)) > 1 and row[:2] != rows[0][:2]]
+    data = [place for place, row in enumerate(rows) if sum(map(bool, row)) > 1]
     assert {*data} <= {*used}
