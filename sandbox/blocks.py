@@ -25,6 +25,7 @@ REPEATED = 0.9  # of a part's rows that stood at the same place before make it a
 NOTE_WORD = re.compile(
     r"(?i)(?:sources?|(?:foot)?notes?|quellen?|anmerkung(?:en)?|fuentes?|notas?|remarks?) ?: ?\S"
 )
+TOTAL = re.compile(r"(?i)(?:(?:grand|sub)[ -]?)?totale?s?\b|sum(?:me)?\b|overall\b|(?:ins)?gesamt\b")
 NOTE_MARK = re.compile(r"(?:[*†‡§¹²³⁴]+|\(\d\)|\[\d\]) ?\w[^\n]{8,}")
 
 Rows = Sequence[Sequence[str]]
@@ -45,6 +46,7 @@ class Block:
         notes: What stands below it and is left out.
         repeats: Whether its rows are those of the table above.
         unsure: What stands below it, is a note as it seems, and is its last row.
+        total: How its last row is called, if that is the total of the others, as it seems.
     """
 
     skip: int
@@ -59,6 +61,7 @@ class Block:
     notes: tuple[str, ...] = ()
     repeats: bool = False
     unsure: str = ""
+    total: str = ""
 
 
 def of(rows: Rows, skip: int, name_rows: int, names: tuple[str, ...] = ()) -> list[Block]:
@@ -91,7 +94,8 @@ def of(rows: Rows, skip: int, name_rows: int, names: tuple[str, ...] = ()) -> li
     found = [_block(rows, known, parts) for known, parts in groups]
     plain = len(found) == 1 and not (found[0].aside or found[0].notes)
     if plain or not all(block.rows for block in found):
-        return [replace(first, unsure=found[0].unsure if plain else "")]
+        last = found[0] if plain else first
+        return [replace(first, unsure=last.unsure, total=last.total)]
     return found
 
 
@@ -100,8 +104,10 @@ def maybe_several(text: str, names: Sequence[str], delimiter: str) -> bool:
     text = text.rstrip()
     again = rf"""(?m)^["' ]*{re.escape(names[0].strip())}""" if names and names[0].strip() else r"(?!)"
     blank = rf"""(?m)^[ \t"'{re.escape(delimiter)}]*$"""
-    last = text[text.rfind("\n") + 1 :].lstrip("\"' ")
-    return bool(len(re.findall(again, text)) > 1 or re.search(blank, text.lstrip()) or NOTE_WORD.match(last))
+    last = text[text.rfind("\n") + 1 :].lstrip(f"\"' {delimiter}")
+    if len(re.findall(again, text)) > 1 or re.search(blank, text.lstrip()):
+        return True
+    return bool(NOTE_WORD.match(last) or TOTAL.match(last))
 
 
 def named(blocks: Sequence[Block]) -> list[str]:
@@ -132,7 +138,8 @@ def told(block: Block, column: str) -> list[str]:
     if block.notes:
         many = f"{len(block.notes)} notes" if len(block.notes) > 1 else "a note"
         said.append(f"{many} below the table left out: {_short(block.notes[0])!r}")
-    return said + ([f"the last row may be a note: {_short(block.unsure)!r}"] if block.unsure else [])
+    said += [f"the last row may be a note: {_short(block.unsure)!r}"] if block.unsure else []
+    return said + ([f"the last row may be a total: {_short(block.total)!r}"] if block.total else [])
 
 
 def _short(text: str) -> str:
@@ -251,9 +258,15 @@ def _block(rows: Rows, known: Block, spans: Sequence[Span]) -> Block:
         parts = tuple(zip(titles, map(len, kept), strict=True)) if any(titles[1:]) else ()
         aside = tuple(sorted({*range(begins[0], end)}.difference(*kept)))
     count = sum(1 for row in rows[begins[0] : end] if row) - sum(1 for at in aside if rows[at])
-    lines = end - begins[0]
     return replace(
-        known, rows=count, lines=lines, aside=aside, parts=parts, notes=tuple(notes), unsure=unsure
+        known,
+        rows=count,
+        lines=end - begins[0],
+        aside=aside,
+        parts=parts,
+        notes=tuple(notes),
+        unsure=unsure,
+        total=_total(rows[begins[0] : end]),
     )
 
 
@@ -280,6 +293,13 @@ def _without_notes(rows: Rows, begin: int, end: int) -> tuple[int, list[str], st
     text = rows[last - 1][0]
     sentence = last - gap > 1 and " " in text and len(_trimmed(rows[top - 1])) > 2
     return end, [], text if sentence else ""
+
+
+def _total(rows: Rows) -> str:
+    """What the last row is called if it says that it is a total, and has a number; "" for any other."""
+    filled = [row for row in rows if any(row)]
+    cells = [cell for cell in filled[-1] if cell] if len(filled) > 2 else [""]
+    return cells[0] if TOTAL.match(cells[0]) and any(map(layouts.is_value, cells)) else ""
 
 
 def _is_note(row: Sequence[str], below_gap: bool) -> bool:

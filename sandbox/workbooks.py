@@ -67,9 +67,12 @@ def _sheets(
 
 
 def _maybe_several(frame: pd.DataFrame, skip: int) -> bool:
-    """Whether every row is worth a look: one is blank, or the last has nothing but its first cell."""
+    """Whether every row is worth a look: one is blank, or the last has but its first cell, or is a total."""
     below = frame.iloc[skip:]
-    return bool(below.isna().all(axis=1).any() or below.iloc[-1:, 1:].isna().all(axis=None))
+    if below.isna().all(axis=1).any() or below.iloc[-1:, 1:].isna().all(axis=None):
+        return True
+    cells = (cell for cell in _rows(below.tail(1))[-1] if cell)
+    return bool(blocks.TOTAL.match(next(cells, "")))
 
 
 def _table(

@@ -105,6 +105,24 @@ def test_a_table_below_another_has_its_own_rows_of_names(read):
     assert second.note == "2 rows of names joined"
 
 
+def test_rows_of_names_further_down_are_none_of_a_table_below_another():
+    below = "place,amount,,cost,,\n,count,sum,count,sum,\nEast,7,8,9,1,\nWest,7,8,9,1,\nMid,7,8,9,1,\n"
+    found = of(f"{NAMES}\n{BODY}region,orders\n{below}")
+    assert [(block.name_rows, block.names) for block in found] == [(1, ()), (1, ())]
+
+
+def test_a_first_table_of_names_alone_is_not_divided():
+    rows = [
+        ["region", "amount"],
+        ["", "orders"],
+        ["", ""],
+        ["product", "price"],
+        ["apple", "2"],
+        ["pear", "3"],
+    ]
+    assert [block.rows for block in blocks.of(rows, 0, 2, ("region", "amount orders"))] == [None]
+
+
 def test_tables_below_equal_titles_are_numbered(read):
     tables = read(f"Shop,,\n{NAMES}\n{BODY},,\nShop,,\nproduct,price,\napple,2,\npear,3,\n")
     assert [table.name for table, _ in tables] == ["sales_part_1", "sales_part_2"]
@@ -173,9 +191,29 @@ def test_what_stands_above_a_note_and_is_none_is_kept(read):
     assert table.note == "a note below the table left out: '* provisional figures'"
 
 
+@pytest.mark.parametrize("last", ["Total,51,5.25\n", ",,\nGrand total,51,\n", ",,\n,Sum,5.25\n,,\n"])
+def test_a_last_row_that_may_be_a_total_is_kept_and_told(read, read_sheet, last):
+    ((table, text),) = read(f"{NAMES}\n{BODY}{last}")
+    name = next(word for word in ("Total", "Grand total", "Sum") if word in last)
+    assert table.note.startswith(f"the last row may be a total: {name!r}") and name in text
+    ((table, text),) = read_sheet(f"{NAMES}\n{BODY}{last}")
+    assert table.note.startswith(f"the last row may be a total: {name!r}") and name in text
+
+
+@pytest.mark.parametrize("last", ["Totally,51,5.25", "East,51,5.25", "Total,,", "Summer,1,2"])
+def test_other_last_rows_are_no_total(last):
+    assert [block.total for block in of(f"{NAMES}\n{BODY},,\n{last}\n")] == [""]
+    assert [block.total for block in of(f"{NAMES}\n{BODY}Total,1,2\n{last}\n")] == [""]
+
+
+def test_a_total_has_several_rows_above_it():
+    assert [block.total for block in of(f"{NAMES}\nNorth,12,3.5\n,,\nTotal,12,3.5\n")] == [""]
+
+
 def test_a_last_row_of_one_cell_among_two_is_plain():
     assert [block.unsure for block in of("region,orders\nNorth,1\nSouth,2\n,\nSum of all,\n")] == [""]
     assert [block.unsure for block in of(f"{NAMES}\n{BODY},,\nSum,,\n")] == [""]
+    assert [block.unsure for block in of(f"{NAMES}\n{BODY}Sum of all,,\n")] == [""]
 
 
 def test_a_long_note_is_told_in_part(read):
@@ -185,7 +223,7 @@ def test_a_long_note_is_told_in_part(read):
 
 def test_rows_with_too_many_cells_are_mended_in_each_table(read):
     (first, text), (second, other) = read(
-        f"{NAMES}\n{BODY}\n\nNorth,,1,2\n\nPrices\nproduct,price\napple,2\nplum,4\n\n\npear,,3\n"
+        f"{NAMES}\n{BODY}\n\nNorth,,1,2\n\nPrices\nproduct,price\napple,2\nplum,4\n\n\npear,,,3\n"
     )
     assert text == f"{NAMES}\n{BODY}North,1,2.0\n" and other == "product,price\napple,2\nplum,4\npear,3\n"
     assert first.note == "1 row with too many cells shortened"
