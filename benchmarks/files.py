@@ -3,9 +3,11 @@
     python -m benchmarks.files MESSY [--list]
 
 MESSY is a folder with Pollock's files (polluted and survey, each with csv/ and clean/) and csv-spectrum's
-(csvs/ and json/). The clean version says shape, header and cells. Every other file below the folder must be
-read or be refused by one sentence, within 10 seconds. --list names the files that are read wrong. CleverCSV
-joins the others where it is installed.
+(csvs/ and json/). The clean version says shape, header and cells. A column with neither a name nor a value
+is left aside on both sides. The clean version of several tables is either the first or all, one below the
+other, and a reader may give either. Every other file below the folder must be read or be refused by one
+sentence, within 10 seconds. --list names the files that are read wrong. CleverCSV joins the others where it
+is installed.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib.util
+import itertools
 import json
 import math
 import re
@@ -33,13 +36,15 @@ SUFFIXES = (".csv", ".tsv", ".psv", ".ssv", ".txt", ".xls", ".xlsx", ".xlsm", ".
 GRID = "\n".join(
     [
         "import json as _json",
-        "_t = df if 'df' in globals() else next(iter(tables.values()))",
-        # Numbers beside text that holds amounts are an offer, and no column of the file.
-        "_added = {f'{c} (number)' for c in _t.columns}",
-        "_t = _t[[c for c in _t.columns if c not in _added]]",
-        "_rows = _t.astype(object).values.tolist()",
-        "_rows = [[None if pd.isna(cell) else str(cell) for cell in row] for row in _rows]",
-        "_json.dump([[str(c) for c in _t.columns], _rows], open('grid.json', 'w'))",
+        "_grids = []",
+        "for _t in tables.values():",
+        # Numbers beside text that holds amounts, and titles, are an offer, and no columns of the file.
+        "    _added = {'title above', *(f'{c} (number)' for c in _t.columns)}",
+        "    _t = _t[[c for c in _t.columns if c not in _added]]",
+        "    _rows = _t.astype(object).values.tolist()",
+        "    _rows = [[None if pd.isna(cell) else str(cell) for cell in row] for row in _rows]",
+        "    _grids.append([[str(c) for c in _t.columns], _rows])",
+        "_json.dump(_grids, open('grid.json', 'w'))",
     ]
 )
 
@@ -54,6 +59,9 @@ class Grid:
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.rows), len(self.header)
+
+
+Reader = Callable[[Path], list[Grid]]  # the tables of a file
 
 
 @dataclass(frozen=True)
@@ -125,15 +133,17 @@ def _has_names(path: Path) -> bool:
     return bool(int(json.loads(parameters.read_text(encoding="utf-8"))["header_lines"]))
 
 
-def judge(reader: Callable[[Path], Grid], path: Path, expected: Grid) -> Verdict:
+def judge(reader: Reader, path: Path, expected: Grid) -> Verdict:
     """Whether the reader gets shape, header and every cell."""
     started = time.perf_counter()
     try:
-        found = reader(path)
+        tables = reader(path)
     except Exception as error:  # of whatever reader: that it fails is the result
         seconds = time.perf_counter() - started
         return Verdict(False, False, False, seconds, f"{type(error).__name__}: {error}"[:200])
     seconds = time.perf_counter() - started
+    expected, first, together = map(_used, (expected, tables[0], _one_below_the_other(tables)))
+    found = together if together.shape == expected.shape else first
     shape = found.shape == expected.shape
     header = named(found.header) == named(expected.header)
     pairs = zip(found.rows, expected.rows, strict=False)
@@ -141,10 +151,36 @@ def judge(reader: Callable[[Path], Grid], path: Path, expected: Grid) -> Verdict
     return Verdict(shape, header, cells, seconds)
 
 
+def _one_below_the_other(tables: Sequence[Grid]) -> Grid:
+    """All tables in one, as a file writes them: the names of the second and any other are a row."""
+    first, *others = tables
+    rows = [*first.rows]
+    for table in others:
+        rows += [["" if _is_nameless(name) else name for name in table.header], *table.rows]
+    width = max(len(table.header) for table in tables)
+    wide = [[*row, *[""] * (width - len(row))] for row in (first.header, *rows)]
+    return Grid(wide[0], wide[1:])
+
+
+def _used(grid: Grid) -> Grid:
+    """The columns that have a name or a value."""
+    columns = zip(*grid.rows, strict=True) if grid.rows else ((),) * len(grid.header)
+    used = [
+        not _is_nameless(name) or not all(same(cell, "") for cell in column)
+        for name, column in zip(grid.header, columns, strict=True)
+    ]
+    header, *rows = ([*itertools.compress(cells, used)] for cells in (grid.header, *grid.rows))
+    return Grid(header, rows)
+
+
 def named(header: Sequence[str]) -> list[str]:
     """The names that a file gives, without the marks by which readers tell equal ones apart."""
     plain = (re.sub(r"\.\d+$", "", " ".join(dict.fromkeys(name.split()))) for name in header)
-    return [name for name in plain if not re.fullmatch(r"(?i)|unnamed.*|column_?\d+|col_\d+|index", name)]
+    return [name for name in plain if not _is_nameless(name)]
+
+
+def _is_nameless(name: str) -> bool:
+    return bool(re.fullmatch(r"(?i)|unnamed.*|column_?\d+|col_\d+|index", " ".join(name.split())))
 
 
 def same(found: str, expected: str) -> bool:
@@ -181,37 +217,37 @@ def _number(text: str) -> float | None:
 # The readers
 
 
-def ours(path: Path) -> Grid:
+def ours(path: Path) -> list[Grid]:
     with sandbox.open([path]) as session:
         step = session.run(GRID)
         if step.error:
             raise ValueError(step.error.message)
-        header, rows = json.loads(session.read_file("grid.json"))
-    return Grid(header, [["" if cell is None else cell for cell in row] for row in rows])
+        grids = json.loads(session.read_file("grid.json"))
+    return [
+        Grid(header, [["" if one is None else one for one in row] for row in rows]) for header, rows in grids
+    ]
 
 
-def with_pandas(path: Path) -> Grid:
+def with_pandas(path: Path) -> list[Grid]:
     return _grid(pd.read_csv(path))
 
 
-def with_duckdb(path: Path) -> Grid:
+def with_duckdb(path: Path) -> list[Grid]:
     import duckdb
 
     return _grid(duckdb.read_csv(str(path)).df())
 
 
-def with_clevercsv(path: Path) -> Grid:
+def with_clevercsv(path: Path) -> list[Grid]:
     import clevercsv
 
     return _grid(clevercsv.read_dataframe(str(path)))
 
 
-def _grid(frame: pd.DataFrame) -> Grid:
+def _grid(frame: pd.DataFrame) -> list[Grid]:
     rows = frame.astype(object).values.tolist()
-    return Grid(
-        [str(name) for name in frame.columns],
-        [["" if pd.isna(cell) else str(cell) for cell in row] for row in rows],
-    )
+    cells = [["" if pd.isna(cell) else str(cell) for cell in row] for row in rows]
+    return [Grid([str(name) for name in frame.columns], cells)]
 
 
 READERS = {"DataSense": ours, "pandas.read_csv": with_pandas, "DuckDB read_csv": with_duckdb}

@@ -8,6 +8,7 @@ table that is wider; names of columns stand above numbers and are none.
 """
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Container, Sequence
@@ -24,6 +25,7 @@ NUMBER = re.compile(
     r"[-+(]?\s*[$€£¥]?\s*[-+]?(?:\d[\d,.' \u00a0]*\d|\d)(?:[eE][-+]?\d+)?\s*[%€£)]?"
     r"|[-+]?\.\d+(?:[eE][-+]?\d+)?"
 )
+MISSING = re.compile(r"(?i)n/?a|n\.a\.|nan|nil|none|null|unknown|missing|tb[cd]|[-–—.?*#]+")
 YEAR = re.compile(r"(?:19|20)\d\d")
 DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?|\d{1,2}:\d{2}(?::\d{2})?"
@@ -79,6 +81,7 @@ def table_at(
     if header_row == 0:
         return 0, 0, _numbered(rows)
     first = _first_row(rows)
+    first -= _is_below_names(rows, first)
     return first, *_names(rows[first:])
 
 
@@ -171,9 +174,18 @@ def _first_row(rows: Sequence[Sequence[str]]) -> int:
     return 0
 
 
+def _is_below_names(rows: Sequence[Sequence[str]], place: int) -> bool:
+    """Whether a row is one of several of a form, such as "Table 1", right below the first column's name."""
+    if not place or sum(map(bool, rows[place - 1])) != 1 or not is_word(rows[place - 1][0]):
+        return False
+    cells = [row[0] for row in itertools.takewhile(any, rows[place : place + BODY_ROWS])]
+    forms = {re.sub(r"\d+", "0", cell) for cell in cells}
+    return len(cells) > 3 and len(forms) == 1 and is_word(cells[0]) and "0" in forms.pop()
+
+
 def _stands_above_numbers(row: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
     numeric = _numeric_columns(body, len(row))
-    return bool(numeric) and all(_is_word(row[place]) for place in numeric)
+    return bool(numeric) and all(is_word(row[place]) for place in numeric)
 
 
 def _usual(counts: Sequence[int]) -> int:
@@ -197,18 +209,20 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[int, tuple[str, ...]]:
     first = rows[0]
     if numeric:
         values = sum(_same_kind(cell(first, place), body, place) for place in numeric)
-        words = any(_is_word(cell(first, place)) for place in numeric)
+        words = any(is_word(cell(first, place)) for place in numeric)
         if 2 * values > len(numeric) and not words and not _years(first, body, numeric):
             return 0, _numbered(rows)
     count = 1
     while count < min(MOST_NAME_ROWS, len(rows) - 1) and _names_too(rows[count - 1], rows[count], numeric):
         count += 1
+    if count == 1 and len(rows) > MOST_NAME_ROWS and not any(rows[1]) and _are_parts(rows[0], rows[2]):
+        count = MOST_NAME_ROWS
     return (count, _joined(rows[:count], width)) if count > 1 else (1, ())
 
 
 def _same_kind(text: str, body: Sequence[Sequence[str]], place: int) -> bool:
     """Whether it is a date among dates, or a number among numbers: a date above numbers is a name."""
-    if not _is_value(text):
+    if not is_value(text):
         return False
     below = [row[place] for row in body if place < len(row) and row[place]]
     dates = sum(bool(DATE.fullmatch(cell)) for cell in below)
@@ -233,11 +247,27 @@ def _names_too(above: Sequence[str], row: Sequence[str], numeric: Sequence[int])
     if list(row) == list(above):
         return True
     if all(above):
-        return False
+        return _completes(row, numeric)
     words = [row[place] for place in numeric if place < len(row) and row[place]]
     new = any(text and not over for text, over in zip(row, above, strict=False))
-    parts = new and not row[0] and sum(map(bool, row)) > 1 and all(map(_is_word, filter(None, row)))
-    return parts or (bool(words) and all(map(_is_word, words)))
+    parts = new and not row[0] and sum(map(bool, row)) > 1 and all(map(is_word, filter(None, row)))
+    return parts or (bool(words) and all(map(is_word, words)))
+
+
+def _are_parts(above: Sequence[str], row: Sequence[str]) -> bool:
+    """Whether a row names the parts of a group, and nothing else, such as air and rail below travel."""
+    filled = [place for place, cell in enumerate(row) if cell]
+    if len(filled) < 2 or not filled[0] or not all(is_word(row[place]) for place in filled):
+        return False
+    over = [place < len(above) and bool(above[place]) for place in filled]
+    return over == [True] + [False] * (len(filled) - 1) and filled[-1] - filled[0] == len(filled) - 1
+
+
+def _completes(row: Sequence[str], numeric: Sequence[int]) -> bool:
+    """Whether a row adds to names that are all there: it has but words above numbers, such as units."""
+    filled = [place for place, cell in enumerate(row) if cell]
+    words = all(is_word(row[place]) and not MISSING.fullmatch(row[place]) for place in filled)
+    return words and not row[0] and set(filled) <= {*numeric}
 
 
 def _joined(rows: Sequence[Sequence[str]], width: int) -> tuple[str, ...]:
@@ -265,12 +295,12 @@ def _numeric_columns(rows: Sequence[Sequence[str]], width: int) -> list[int]:
 
 def _numeric(cells: Sequence[str]) -> bool:
     present = [cell for cell in cells if cell]
-    return bool(present) and sum(map(_is_value, present)) >= ENOUGH * len(present)
+    return bool(present) and sum(map(is_value, present)) >= ENOUGH * len(present)
 
 
-def _is_value(cell: str) -> bool:
+def is_value(cell: str) -> bool:
     return len(cell) <= VALUE_CHARS and bool(NUMBER.fullmatch(cell) or DATE.fullmatch(cell))
 
 
-def _is_word(cell: str) -> bool:
-    return bool(cell) and not _is_value(cell)
+def is_word(cell: str) -> bool:
+    return bool(cell) and not is_value(cell)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sandbox import layouts, repair
+from sandbox import blocks, layouts, repair, spaces
+from sandbox.blocks import Block
 from sandbox.found import Found
 from sandbox.layouts import DELIMITERS, Layout
 from sandbox.records import InputError, Reading
@@ -87,69 +88,68 @@ def read(path: Path, most_columns: int, reading: Reading = Reading()) -> list[Fo
     if not any(line.strip() for line in lines):
         raise InputError(f"{path.name} holds nothing but blank lines.")
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    layout = layouts.of(lines, usual, reading.delimiter, reading.header_row)
+    source, free = _with_free_column(Source(path, encoding), lines, reading)
+    lines = free.put_together("\n".join(lines)).split("\n") if free else lines
+    layout = layouts.of(lines, usual, " " if free else reading.delimiter, reading.header_row)
     if layout.skip >= len(lines):
         raise InputError(f"{path.name} has no row {reading.header_row:,} among its first: choose another.")
     width = max(line.count(layout.delimiter) for line in lines) + 1
     if width > most_columns:
         raise InputError(f"{path.name} has {width:,} columns; at most {most_columns:,} can be read.")
-    source = Source(path, encoding)
     repaired = ""
     if path.stat().st_size <= MENDED_BYTES and (mended := repair.mend(source.read(), layout)):
         layout, repaired = mended.layout, mended.note
-        source = replace(source, text=mended.text, before=mended.before, after=mended.after)
+        around = {"before": mended.before + source.before, "after": source.after + mended.after}
+        source = replace(source, text=mended.text, **around)
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
     named = DELIMITERS.get(layout.delimiter, repr(layout.delimiter))
     notes += [] if layout.delimiter == usual else [f"{named}-separated"]
+    notes += [f"words of {free.name!r} put together"] if free else []
     notes += [repaired] if repaired else []
-    extents = _extents(source, layout)
-    parts = []
-    for number, (skip, rows) in enumerate(extents, 1):
-        here = replace(layout, skip=skip)
-        frame, load, unfit = _read_csv(source, here, rows)
-        frame, load, again = _without_names(frame, load)
-        frame, load = _readable(frame, load, text)
-        frame, load = _all_typed(frame, load, layout.delimiter == ";")
-        found = layouts.told(skip if number == 1 else 0, layout.name_rows)
-        note = ", ".join(filter(None, [*notes, *found, unfit, again]))
-        parts.append(Found(f"part {number}" if len(extents) > 1 else "", frame, load, note))
-    return parts
+    found = _blocks(source, layout)
+    return [
+        _part(source, layout, block, name, notes, text)
+        for block, name in zip(found, blocks.named(found), strict=True)
+    ]
 
 
-def _extents(source: Source, layout: Layout) -> list[tuple[int, int | None]]:
-    """For each table of the file the rows above its names, and how many it has below them, None for all.
+def _with_free_column(
+    source: Source, lines: list[str], reading: Reading
+) -> tuple[Source, spaces.FreeColumn | None]:
+    """The text with the words of one column put together, where spaces tell the others apart."""
+    small = source.path.stat().st_size <= MENDED_BYTES
+    if not small or reading.delimiter not in ("", " ") or not (free := spaces.free_column(lines)):
+        return source, None
+    return replace(source, text=free.put_together(source.read()), before=free.code, after=")"), free
 
-    Another one begins where a row names the same columns again with some more or fewer. (Where it names
-    the very same, the table goes on.)
-    """
-    whole: list[tuple[int, int | None]] = [(layout.skip, None)]
-    if layout.name_rows != 1 or source.path.stat().st_size > MENDED_BYTES:
+
+def _part(source: Source, layout: Layout, block: Block, name: str, notes: list[str], text: str) -> Found:
+    here = replace(layout, skip=block.skip, name_rows=block.name_rows, names=block.names)
+    frame, load, unfit = _read_csv(source, here, block)
+    frame, load, again = _without_names(frame, load)
+    frame, load = _readable(frame, load, text)
+    frame, load = _all_typed(frame, load, layout.delimiter == ";")
+    frame, load, column = blocks.with_titles(frame, load, block)
+    told = [*layouts.told(block.above, block.name_rows), unfit, again, *blocks.told(block, column)]
+    return Found(name, frame, load, ", ".join(filter(None, [*notes, *told])))
+
+
+def _blocks(source: Source, layout: Layout) -> list[Block]:
+    """The tables of the file; a large one's rows are not looked at."""
+    whole = [Block(layout.skip, layout.name_rows, layout.names, above=layout.skip)]
+    if not layout.name_rows or source.path.stat().st_size > MENDED_BYTES:
         return whole
     text = source.read()
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, quotechar=layout.quote)
+    dialect = {"delimiter": layout.delimiter, "quotechar": layout.quote, "skipinitialspace": layout.spaced}
+    records = csv.reader(io.StringIO(text, newline=""), **dialect)
     try:
-        names = [name.strip() for name in next(itertools.islice(records, layout.skip, None), ())]
-        if not names or not names[0] or text.count(names[0]) == 1:
+        head = [*itertools.islice(records, layout.skip + 1)]
+        if len(head) <= layout.skip or not blocks.maybe_several(text, head[-1], layout.delimiter):
             return whole
-        rows = [*itertools.repeat([], layout.skip + 1), *records]
+        rows = [[cell.strip() for cell in row] for row in itertools.chain(head, records)]
     except csv.Error:  # a cell that is longer than any should be
         return whole
-    places = [
-        place
-        for place, row in enumerate(rows)
-        if place > layout.skip and _names_again([cell.strip() for cell in row], names)
-    ]
-    if not places:
-        return whole
-    starts = [layout.skip, *places]
-    ends = [*places, len(rows)]
-    counts = (sum(1 for row in rows[start + 1 : end] if row) for start, end in zip(starts, ends, strict=True))
-    return [(start, count) for start, count in zip(starts, counts, strict=True) if count]
-
-
-def _names_again(row: list[str], names: list[str]) -> bool:
-    shared = min(len(row), len(names))
-    return shared >= 2 and row != names and all(names[:shared]) and row[:shared] == names[:shared]
+    return blocks.of(rows, layout.skip, layout.name_rows, layout.names)
 
 
 def _without_names(frame: pd.DataFrame, load: str) -> tuple[pd.DataFrame, str, str]:
@@ -256,23 +256,22 @@ def _guessed(odd: bytes) -> str:
     return best.encoding if best else "cp1252"
 
 
-def _read_csv(source: Source, layout: Layout, rows: int | None) -> tuple[pd.DataFrame, str, str]:
-    """Returns the table as pandas reads it, the code that does so, and a note of rows that did not fit.
-
-    Args:
-        rows: To be read below the names; None for all.
-    """
+def _read_csv(source: Source, layout: Layout, block: Block) -> tuple[pd.DataFrame, str, str]:
+    """Returns the table as pandas reads it, the code that does so, and a note of rows that did not fit."""
     options, note = _options(source, layout), ""
-    if rows is not None:
-        options["nrows"] = rows
+    if block.rows is not None:
+        options["nrows"] = block.rows
+    if block.aside:
+        above = options.get("skiprows", 0)
+        options["skiprows"] = [*range(above), *block.aside]
     try:
         frame = pd.read_csv(source.for_pandas, **options)
     except pd.errors.ParserError:
-        frame, options, note = _shortened(source, options, layout)
+        frame, options, note = _shortened(source, options, layout, block)
     code = _code(source, options)
     if not frame.index.equals(pd.RangeIndex(len(frame))):
         # Rows are longer than the header: each ends in a delimiter, or starts with a row name.
-        if len(frame) and frame.iloc[:, -1].isna().all():
+        if len(frame) and _is_blank(frame.iloc[:, -1]):
             options["index_col"] = False
             frame, code = pd.read_csv(source.for_pandas, **options), _code(source, options)
         else:
@@ -280,21 +279,27 @@ def _read_csv(source: Source, layout: Layout, rows: int | None) -> tuple[pd.Data
     return frame, code, note
 
 
+def _is_blank(column: pd.Series) -> bool:
+    values = column.dropna()
+    return values.empty or (values.dtype == "str" and not values.str.strip().any())
+
+
 def _shortened(
-    source: Source, options: dict[str, object], layout: Layout
+    source: Source, options: dict[str, object], layout: Layout, block: Block
 ) -> tuple[pd.DataFrame, dict[str, object], str]:
     """The table where rows have more cells than names: without their empty ones, or else without the rest.
 
     A large file's are left out, as the reader that can mend rows is slow.
     """
-    width = len(layout.names) or len(pd.read_csv(source.for_pandas, nrows=0, **options).columns)
+    width = len(layout.names) or len(pd.read_csv(source.for_pandas, **options | {"nrows": 0}).columns)
     with (
         io.StringIO(source.text)
         if source.text
         else source.path.open(encoding=source.encoding, errors="replace", newline="") as file
     ):
         rows = csv.reader(file, delimiter=layout.delimiter, quotechar=layout.quote)
-        count = _count(len(row) > width for row in itertools.islice(rows, layout.skip, None))
+        last = None if block.lines is None else layout.skip + block.name_rows + block.lines
+        count = _count(len(row) > width for row in itertools.islice(rows, layout.skip, last))
     told = f"{count} row{'s' * (count != 1)} with too many cells"
     if source.path.stat().st_size > MENDED_BYTES:
         options = options | {"on_bad_lines": "skip"}
@@ -302,6 +307,8 @@ def _shortened(
     mending = Code(f"lambda r: ([c for c in r if c.strip()] + [''] * {width})[:{width}]")
     options = {name: value for name, value in options.items() if name != "low_memory"}
     options |= {"engine": "python", "index_col": False, "on_bad_lines": mending}
+    if block.lines is not None:  # this reader counts blank ones, too, and not those that it skips
+        options["nrows"] = block.lines - len(block.aside)
     frame = pd.read_csv(source.for_pandas, **options | {"on_bad_lines": _without_empty(width)})
     return frame, options, f"{told} shortened"
 

@@ -1,21 +1,24 @@
-"""Reads Excel workbooks, inside the child: each sheet with cells in it is a table."""
+"""Reads Excel workbooks, inside the child: each sheet with cells in it is a table, or several."""
 
 import re
 import zipfile
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from openpyxl.cell import cell
 
-from sandbox import layouts, textfiles
+from sandbox import blocks, layouts, textfiles
+from sandbox.blocks import Block
 from sandbox.found import Found
 from sandbox.records import MIB, SMALLER, InputError, Limits, Reading
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 HEAD_ROWS = 3
 SAMPLE_ROWS = 200
+MOST_CELLS = 500_000  # of a sheet whose rows are looked at one by one
 # The parts of a packed workbook that are read; the others are pictures.
 PARTS = (".xml", ".bin")
 
@@ -38,9 +41,10 @@ def read(path: Path, limits: Limits, reading: Reading = Reading()) -> list[Found
     if not filled:
         raise InputError(f"{path.name} has no sheet with cells in it.")
     hidden = _hidden(path)
-    row = reading.header_row
     return [
-        _sheet(path, name, frame, ["hidden sheet"] * (name in hidden), row) for name, frame in filled.items()
+        sheet
+        for name, frame in filled.items()
+        for sheet in _sheets(path, name, frame, ["hidden sheet"] * (name in hidden), reading.header_row)
     ]
 
 
@@ -55,14 +59,45 @@ def _check_unpacked(path: Path, limits: Limits) -> None:
             )
 
 
-def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_row: int | None) -> Found:
-    """The sheet as a table, found in what pandas made of it by taking the first row for its names."""
-    skip, name_rows, names = layouts.table_at(_rows(frame), header_row)
+def _sheets(
+    path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_row: int | None
+) -> list[Found]:
+    """The tables of a sheet, found in what pandas made of it by taking the first row for its names."""
+    skip, name_rows, names = layouts.table_at(_rows(frame.head(SAMPLE_ROWS)), header_row)
+    found = [Block(skip, name_rows, names, above=skip)]
+    if name_rows and frame.size <= MOST_CELLS and _maybe_several(frame, skip):
+        found = blocks.of(_rows(frame), skip, name_rows, names)
+    if len(found) == 1:
+        return [_table(path, name, frame, notes, found[0], header_row)]
+    parts = zip(found, blocks.named(found), strict=True)
+    tables = [(_table(path, name, frame, notes, block, header_row), part) for block, part in parts]
+    return [replace(table, name=f"{name} {part}") for table, part in tables]
+
+
+def _maybe_several(frame: pd.DataFrame, skip: int) -> bool:
+    """Whether every row is worth a look: one is blank, or the last has but its first cell, or is a total."""
+    below = frame.iloc[skip:]
+    if below.isna().all(axis=1).any() or below.iloc[-1:, 1:].isna().all(axis=None):
+        return True
+    cells = (cell for cell in _rows(below.tail(1))[-1] if cell)
+    return bool(blocks.TOTAL.match(next(cells, "")))
+
+
+def _table(
+    path: Path, name: str, frame: pd.DataFrame, notes: list[str], block: Block, header_row: int | None
+) -> Found:
     options: dict[str, object] = {}
-    if names:
-        options = {"header": None, "names": layouts.different(names)}
-    if lines := skip + (name_rows if names else 0):
+    if block.names:
+        options = {"header": None, "names": layouts.different(block.names)}
+    if lines := block.skip + (block.name_rows if block.names else 0):
         options["skiprows"] = lines
+    if block.aside:
+        # All others are left out: of a sheet pandas counts those that it skips to nrows, too.
+        begin, last = block.skip + block.name_rows, len(frame) + 1
+        used = sorted({*range(begin, last)}.difference(block.aside))[: block.rows]
+        options["skiprows"] = sorted({*range(last)}.difference(range(lines, begin), used))
+    elif block.rows is not None:
+        options["nrows"] = block.rows
     if options:
         found = pd.read_excel(path, sheet_name=name, engine="calamine", **options)
         if len(found):
@@ -72,16 +107,17 @@ def _sheet(path: Path, name: str, frame: pd.DataFrame, notes: list[str], header_
                 f"{path.name}, sheet {name}, has nothing below row {header_row:,}: choose another."
             )
         else:  # there was nothing but names
-            options, skip, name_rows = {}, 0, 1
+            options, block = {}, Block(0)
     said = "".join(f", {key}={value!r}" for key, value in options.items())
     load = f'pd.read_excel({path.name!r}, sheet_name={name!r}, engine="calamine"{said})'
-    notes = [*notes, *layouts.told(skip, name_rows)]
-    if merged := _merged(path, name, frame, skip + name_rows):
+    notes = [*notes, *layouts.told(block.above, block.name_rows)]
+    if merged := _merged(path, name, frame, block.skip + block.name_rows):
         for column in merged:
             frame[column] = frame[column].ffill()
         load += textfiles.in_columns(merged, "t[c].ffill()")
         notes.append("merged cells filled")
-    return Found(name, frame, load, ", ".join(notes))
+    frame, load, column = blocks.with_titles(frame, load, block)
+    return Found(name, frame, load, ", ".join([*notes, *blocks.told(block, column)]))
 
 
 def _merged(path: Path, name: str, frame: pd.DataFrame, above: int) -> list[str]:
@@ -103,8 +139,8 @@ def _missing(frame: pd.DataFrame, column: int) -> int:
 
 
 def _rows(frame: pd.DataFrame) -> list[list[str]]:
-    """The sheet's first rows as text, the names with it that pandas took from the first."""
-    head = frame.head(SAMPLE_ROWS).astype(object)
+    """The sheet's rows as text, the names with it that pandas took from the first."""
+    head = frame.astype(object)
     names = [re.sub(r"^Unnamed: \d+$", "", str(name)) for name in frame.columns]
     body = [["" if pd.isna(one) else str(one).strip() for one in row] for row in head.itertuples(index=False)]
     return [[name.strip() for name in names], *body]

@@ -94,6 +94,29 @@ def test_a_messy_set_is_judged_by_shape_header_and_every_cell(tmp_path):
     )
 
 
+def test_several_tables_are_right_as_the_first_alone_or_as_all_one_below_the_other():
+    first, second = (
+        files.Grid(["a", "b", "c"], [["1", "2", "3"]]),
+        files.Grid(["a", "Unnamed: 1"], [["x", "y"]]),
+    )
+    for rows, right in (
+        ([["1", "2", "3"]], True),
+        ([["1", "2", "3"], ["a", "", ""], ["x", "y", ""]], True),
+        ([["1", "2", "3"], ["x", "y", ""]], False),
+    ):
+        verdict = files.judge(lambda path: [first, second], SALES, files.Grid(["a", "b", "c"], rows))
+        assert (verdict.shape, verdict.cells) == (right, right)
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "right"), [("Unnamed: 1", "", True), ("Unnamed: 1", "x", False), ("b", "", False)]
+)
+def test_a_column_with_neither_name_nor_value_is_left_aside(header, cell, right):
+    wide, plain = files.Grid(["a", header], [["1", cell]]), files.Grid(["a"], [["1"]])
+    assert files.judge(lambda path: [wide], SALES, plain).shape == right
+    assert files.judge(lambda path: [plain], SALES, wide).shape == right
+
+
 def test_cells_are_the_same_as_text_number_or_moment():
     assert files.same("1,204", "1204.0") and files.same("2024-01-02", "2024-01-02 00:00:00")
     assert files.same("", "NaN") and files.same("TRUE", "True")

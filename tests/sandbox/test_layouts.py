@@ -57,6 +57,60 @@ def test_names_in_two_rows_are_joined_and_a_group_holds_until_the_next():
     assert layout.name_rows == 2
 
 
+def test_units_below_names_are_more_of_the_names():
+    text = "region,orders,weight\n,pieces,kg\n" + BODY
+    assert found(text).names == ("region", "orders pieces", "weight kg")
+
+
+@pytest.mark.parametrize("row", ["East,few,3.5", ",n/a,3.5", ",n/a,-", ",12,3.5", ",,"])
+def test_a_first_row_that_is_no_row_of_units_is_data(row):
+    assert found(f"region,orders,weight\n{row}\n{BODY}").names == ()
+
+
+def test_words_above_words_are_no_units():
+    text = "region,orders,who\n,pieces,names\n" + BODY.replace(".", "").replace("5\n", "5 x\n")
+    assert found(text).names == ()
+    numbered = "".join(f"{number},{number * 3}\n" for number in range(9))
+    assert found(f"number,orders\nnone of ours,pieces\n{numbered}").names == ()
+
+
+def test_parts_of_a_group_are_found_below_a_blank_row():
+    text = "day,travel,,,cost\n,,,,\n,air,rail,bus,\n1 May,£7,,,7\n2 May,,£8,,8\n"
+    assert found(text) == Layout(
+        ",", name_rows=3, names=("day", "travel air", "travel rail", "travel bus", "cost")
+    )
+
+
+@pytest.mark.parametrize(
+    "row", [",air,,bus,", ",air,rail,bus,6", "1 May,air,rail,bus,", ",air,,,", ",,rail,bus,"]
+)
+def test_a_row_below_a_blank_one_that_names_no_parts_is_data(row):
+    assert found(f"day,travel,,,cost\n,,,,\n{row}\n1 May,£7,,,7\n2 May,,£8,,8\n").names == ()
+
+
+def test_names_of_parts_stand_below_names_and_not_in_the_first_column():
+    data = "1 May,£7,,,7\n2 May,,£8,,8\n"
+    assert found(f"day,travel,,,cost\n1 May,£7,,,7\n,air,rail,bus,\n{data}").names == ()
+    assert found("travel,,,day,cost\n,,,,\nair,rail,bus,,\n£7,,,1 May,7\n,£8,,2 May,8\n").names == ()
+
+
+def test_a_blank_last_cell_of_each_row_is_no_reason_to_move_the_names(tmp_path):
+    file = tmp_path / "runs.csv"
+    file.write_text('problem,limit\ngk06,1440,"\n"\ngk07,1440," "\n')
+    with sandbox.open([file]) as session:
+        (table,) = session.profile()
+        step = session.run(f"print(({table.load}).equals(df)); print(df['problem'].tolist())")
+    assert step.stdout == "True\n['gk06', 'gk07']\n"
+
+
+def test_rows_of_a_form_are_data_and_what_stands_above_them_names_the_first_column():
+    rows = "Table 1,who came\nTable 2,who left\nTable 3,who stayed\nTable 4,who asked\n"
+    assert found(f"All tables\n\nSource\n{rows}").skip == 2
+    assert found(f"All tables\n\n{rows}").skip == 2
+    others = rows.replace("Table 1", "No.").replace("Table 3", "other")
+    assert found(f"All tables\n\nSource\n{others}").skip == 3
+
+
 def test_names_that_are_repeated_are_said_once():
     assert found(f"region,orders,weight\nregion,orders,weight\n{BODY}").names == (
         "region",
@@ -108,7 +162,8 @@ def test_what_is_read_is_what_the_code_in_the_card_reads(tmp_path):
 def test_names_that_come_again_are_left_out_and_others_begin_another_table(tmp_path):
     file = tmp_path / "sales.csv"
     names, fewer = "region,orders,weight", "region,orders"
-    file.write_text(f"{names}\n{BODY}{names}\n{BODY}{fewer}\nNorth,4\nSouth,5\n")
+    others = BODY.replace(",1", ",2")
+    file.write_text(f"{names}\n{BODY}{names}\n{others}{fewer}\nNorth,4\nSouth,5\n")
     with sandbox.open([file]) as session:
         first, second = session.profile()
         assert (first.name, first.source, first.rows) == ("sales_part_1", "sales.csv, part 1", 10)
