@@ -331,11 +331,21 @@ class Episode:
     def _receive_code(self, turn: Turn, reply: RunCode, code: str) -> RunCode | Retry | Done:
         if self.steps >= self.limits.max_steps:
             return self._refuse(turn, feedback.NO_STEPS_LEFT)
-        last = self._steps[-1].execution if self._steps else None
-        if last and last.error and last.error.kind not in STATE_LOST and last.code.strip() == code.strip():
-            return self._refuse(turn, feedback.same_code(last, self.question, self.tables))
+        if again := self._run_before(code):
+            return self._refuse(turn, feedback.same_code(again, self.question, self.tables))
         self._pending = turn
         return reply
+
+    def _run_before(self, code: str) -> Execution | None:
+        """The execution of this very code, if to run it again would most likely come to the same."""
+        for number, step in enumerate(reversed(self._steps)):
+            execution = step.execution
+            if execution.error and execution.error.kind in STATE_LOST:
+                return None
+            # Other code has run since: what went well may come to something else now.
+            if execution.code.strip() == code.strip() and (execution.error or not number):
+                return execution
+        return None
 
     def _receive_answer(self, turn: Turn, reply: FinalAnswer) -> Retry | Done:
         self._answer, self._summary = reply.answer, reply.summary

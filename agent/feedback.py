@@ -24,7 +24,7 @@ from agent.prompts import (
     number_columns,
 )
 from agent.slips import CONTAINS, parsed
-from sandbox import Execution, ExecutionError, TableProfile
+from sandbox import Execution, ExecutionError, Sought, TableProfile
 
 
 def observation(
@@ -84,7 +84,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
 
     Told are a parenthesis that closes `print` too early, a column's name that is almost right, rows taken by
     label as if they were columns, a table of one column where that column was meant, `.any()` of one value,
-    methods of text on numbers, an amount as text where its numbers stand in another column.
+    methods of text on numbers, an amount as text where its numbers stand in another column, a condition whose
+    value is spelt otherwise or stands in another column.
     """
     error, lines = execution.error, execution.code.split("\n")
     if not 0 < error.lineno <= len(lines):
@@ -96,6 +97,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = re.sub(r"\b(\w+)\[\1\b(?!\.columns)", r"\1.loc[\1", line, count=1)
     elif re.search(r"^'?DataFrame\b.*(?:no attribute|missing 1 required)", error.message):
         mended = re.sub(r"\[(\[(['\"])[^'\"]+\2\])\]", r"\1", line)
+    elif any(one.written in line for one in execution.sought):
+        mended = _with_what_is_there(line, execution.sought)
     elif error.kind == "AttributeError" and ".str accessor" in error.message:
         mended = _without_text_methods(line)
     elif error.kind == "AttributeError" and (found := _ONE_VALUE.search(error.message)):
@@ -110,6 +113,13 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
 
 
 _ONE_VALUE = re.compile(r"'(?:bool|int|float|str)' object has no attribute '(any|all|sum|item|tolist)'")
+
+
+def _with_what_is_there(code: str, sought: Sequence[Sought]) -> str:
+    """Conditions that found nothing, in the form in which they find something."""
+    for one in sought:
+        code = code.replace(one.written, one.instead)
+    return code
 
 
 def _are_text(error: ExecutionError) -> bool:
@@ -233,6 +243,8 @@ _ADVICE = (
 
 def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
     error = execution.error
+    if told := slips.not_found(execution.sought):
+        return told
     columns = [column.name for table in tables for column in table.columns]
     if error.kind == "NameError" and (match := re.search(r"name '(\w+)' is not defined", error.message)):
         if len(tables) > 1:
@@ -328,11 +340,19 @@ NO_STEPS_LEFT = (
 )
 NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
 _SAME_CODE = "This is the code that just failed, and it was not run again."
+_RAN_BEFORE = (
+    "This code has just run, and was not run again: its output stands above. If that shows the answer, "
+    "reply\nAnswer: <value>\nSummary: <one sentence>\nIf it does not, reply with other code."
+)
 
 
-def same_code(failed: Execution, question: str, tables: Sequence[TableProfile]) -> str:
-    """The model has sent again what just failed."""
-    line = corrected_line(failed, tables)
+def same_code(ran: Execution, question: str, tables: Sequence[TableProfile]) -> str:
+    """The model has sent again what was run before."""
+    if not ran.error:
+        if (mended := _with_what_is_there(ran.code, ran.sought)) != ran.code:
+            return f"{slips.not_found(ran.sought)} Send this instead:\n```python\n{mended}\n```"
+        return f"{_RAN_BEFORE} {reminder(question)}"
+    failed, line = ran, corrected_line(ran, tables)
     if not line:
         return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
     lines = failed.code.split("\n")

@@ -10,14 +10,16 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from agent.prompts import number_columns
-from sandbox import Execution, TableProfile
+from agent.prompts import clip_characters, number_columns
+from sandbox import Execution, Sought, TableProfile
 
 CONTAINS = "Use df[column].str.contains(text, case=False, regex=False)"
 
 
 def silent_slip(execution: Execution, before: Sequence[Execution], tables: Sequence[TableProfile]) -> str:
     """What a step that ran without error most likely did not mean; "" if nothing is known against it."""
+    if told := not_found(execution.sought):
+        return told
     if re.match(r"Series\(\[\]|Empty DataFrame", execution.stdout):
         return "No row meets the condition. Look at the values that the column really has."
     names = {"df", *(table.name for table in tables)}
@@ -32,6 +34,23 @@ def silent_slip(execution: Execution, before: Sequence[Execution], tables: Seque
         if _is_column(node.comparators[0], names):
             return f"`in` looks at a column's row labels, not at its values. {CONTAINS}.any()"
     return ""
+
+
+_MOST_TOLD, _TOLD_CHARACTERS = 2, 200
+
+
+def not_found(sought: Sequence[Sought]) -> str:
+    """What conditions looked for in vain, where it is, and what to write instead; "" if nothing."""
+    told = []
+    for one in sought[:_MOST_TOLD]:
+        values = clip_characters(", ".join(one.values), _TOLD_CHARACTERS)
+        where = "it has" if one.spelt else f"{one.other!r} has"
+        told.append(
+            f"{one.column!r} has no {one.value!r}, {where} {values}. "
+            f"Instead of {clip_characters(one.written, _TOLD_CHARACTERS)} write "
+            f"{clip_characters(one.instead, _TOLD_CHARACTERS)}."
+        )
+    return " ".join(told)
 
 
 # What text gives a result for, but seldom one that was meant: the sum of '$1' and '$2' is '$1$2'.

@@ -22,6 +22,7 @@ from sandbox.records import (
     Preview,
     Reading,
     SandboxError,
+    Sought,
     TableLook,
     TableProfile,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Reading",
     "SandboxError",
     "Session",
+    "Sought",
     "TableLook",
     "TableProfile",
     "open",

@@ -24,8 +24,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from sandbox import display, joins, lockdown, looks, profiles, steps, tables, wire, workbooks
-from sandbox.records import InputError, Limits, Reading
+from sandbox import display, joins, lockdown, looks, profiles, sought, steps, tables, wire, workbooks
+from sandbox.records import ExecutionError, InputError, Limits, Reading
 
 SEED = 0
 SHOWN_ROWS = 100_000  # of a printed table that is taken home
@@ -121,7 +121,14 @@ class Kernel:
         self.figures.capture()
         stdout, truncated = self.output.take()
         report = {"stdout": stdout, "truncated": truncated, "figures": self.figures.take()}
+        report["sought"] = self._sought(code, stdout, error)
         return report | {"error": error.to_json() if error else None}
+
+    def _sought(self, code: str, stdout: str, error: ExecutionError | None) -> list[dict[str, Any]]:
+        try:
+            return [one.to_json() for one in sought.of_step(code, stdout, error, self.tables)]
+        except Exception:  # of whatever code has put into the tables
+            return []
 
     def _see(self, value: object) -> None:
         if isinstance(value, pd.DataFrame | pd.Series):

@@ -150,6 +150,27 @@ class ExecutionError(Record):
 
 
 @dataclass(frozen=True)
+class Sought(Record):
+    """A value that a condition of the code looked for in vain, and where the data has it.
+
+    Attributes:
+        value, column: What was looked for, and where.
+        other: The column that holds it; the same one where it is spelt otherwise there.
+        values: Up to three of the real values that were most likely meant, as code would have them.
+        spelt: Whether it is the same column, and the value is only written in another way.
+        written, instead: The condition in the code, and one that finds something.
+    """
+
+    value: str
+    column: str
+    other: str
+    values: tuple[str, ...]
+    spelt: bool
+    written: str
+    instead: str
+
+
+@dataclass(frozen=True)
 class Execution(Record):
     """One step: the code that ran and what came of it.
 
@@ -161,6 +182,7 @@ class Execution(Record):
         files: Names of the files that the step made or changed in the session's folder.
         seconds: Wall time, measured by the host.
         truncated: Characters cut from the middle of `stdout`, 0 if none.
+        sought: Values that it did not find, if that is why it failed or printed nothing.
     """
 
     code: str
@@ -170,6 +192,7 @@ class Execution(Record):
     files: tuple[str, ...] = ()
     seconds: float = 0.0
     truncated: int = 0
+    sought: tuple[Sought, ...] = ()
 
 
 @dataclass(frozen=True)
