@@ -97,7 +97,7 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = re.sub(r"\b(\w+)\[\1\b(?!\.columns)", r"\1.loc[\1", line, count=1)
     elif re.search(r"^'?DataFrame\b.*(?:no attribute|missing 1 required)", error.message):
         mended = re.sub(r"\[(\[(['\"])[^'\"]+\2\])\]", r"\1", line)
-    elif any(one.written in line for one in execution.sought):
+    elif any(one.instead and one.written in line for one in execution.sought):
         mended = _with_what_is_there(line, execution.sought)
     elif error.kind == "AttributeError" and ".str accessor" in error.message:
         mended = _without_text_methods(line)
@@ -105,6 +105,7 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = line.replace(f".{found[1]}()", "")
     elif _are_text(error):
         mended = _with_numbers(line, tables)
+        mended = _converted(line, tables) if mended == line else mended
     else:
         mended = _with_real_names(line, error.message, tables)
     if mended == line or not parsed("\n".join([*lines[: error.lineno - 1], mended, *lines[error.lineno :]])):
@@ -118,7 +119,7 @@ _ONE_VALUE = re.compile(r"'(?:bool|int|float|str)' object has no attribute '(any
 def _with_what_is_there(code: str, sought: Sequence[Sought]) -> str:
     """Conditions that found nothing, in the form in which they find something."""
     for one in sought:
-        code = code.replace(one.written, one.instead)
+        code = code.replace(one.written, one.instead or one.written)
     return code
 
 
@@ -133,6 +134,20 @@ def _with_numbers(line: str, tables: Sequence[TableProfile]) -> str:
     for name, numbers in number_columns(tables).items():
         value = re.sub(rf"(['\"]){re.escape(name)}\1", lambda _, numbers=numbers: repr(numbers), value)
     return target + equals + value
+
+
+_NUMBER = re.compile(r"\s*-?\d[\d.,]*\s*$")
+
+
+def _converted(line: str, tables: Sequence[TableProfile]) -> str:
+    """`print(df.nlargest(3, 'a'))` with numbers made of the one column of text that it names, before it."""
+    columns = [column for table in tables for column in table.columns if column.kind == "text"]
+    texts = [column.name for column in columns if any(map(_NUMBER.match, column.values))]
+    named = [name for name in texts if re.search(rf"(['\"]){re.escape(name)}\1", line)]
+    if len(tables) > 1 or len(named) != 1 or not re.match(r"\w.*[^:]$", line):
+        return line
+    column = f"df[{named[0]!r}]"
+    return f"{column} = pd.to_numeric({column}, errors='coerce'); {line}"
 
 
 def _without_text_methods(line: str) -> str:
@@ -253,7 +268,9 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
         return f"The table is `df`; {match[1]} was never assigned."
     if error.kind == "KeyError" or "not in index" in error.message or "Binder Error" in error.message:
         wrong = _named(error.message)
-        hints = [_nearest(name, columns) for name in wrong if name not in columns]
+        hints = [
+            _whose_value(name, tables) or _nearest(name, columns) for name in wrong if name not in columns
+        ]
         if len(tables) > 1 and (known := [name for name in wrong if name in columns]):
             hints.append(_whose_columns(" ".join(map(repr, known)), tables))
             hints.append(f"Join first: {joins}." if (joins := join_advice(tables)) else "")
@@ -291,6 +308,17 @@ def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
         if re.search(rf"(['\"]){re.escape(column.name)}\1|\.{re.escape(column.name)}\b", code)
     ]
     return " ".join(owners[:4])
+
+
+def _whose_value(name: str, tables: Sequence[TableProfile]) -> str:
+    """What to write where a value was taken for a column's name; "" if it is none that the card shows."""
+    for table in tables:
+        for column in table.columns:
+            if any(value.casefold() == name.casefold() for value in column.values):
+                value = next(value for value in column.values if value.casefold() == name.casefold())
+                frame = "df" if len(tables) == 1 else table.name
+                return f"{name!r} is no column but a value: {frame}[{frame}[{column.name!r}] == {value!r}]."
+    return ""
 
 
 def _nearest(name: str, columns: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.episode import Trajectory
-from agent.provenance import STATE_LOST
+from agent.provenance import STATE_LOST, file_of
 from sandbox import Execution
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _loading(trajectory: Trajectory, steps: Sequence[tuple[str, Execution]]) -> 
     if "sql(" in code:
         lines += ["", "", _SQL]
     if "inspect_source(" in code:
-        sources = {table["name"]: table["source"].split(", sheet ")[0] for table in tables}
+        sources = {table["name"]: file_of(table["source"]) for table in tables}
         lines += ["", "", f"sources = {sources!r}", "", "", _INSPECT_SOURCE]
     return "\n".join(lines)
 

@@ -84,6 +84,11 @@ class _Flow(NamedTuple):
     repeated: bool = False  # inside a `for` over data
 
 
+def file_of(source: str) -> str:
+    """The name of the file that a table's source names: "book.xlsx, sheet A" is from "book.xlsx"."""
+    return re.sub(r", (?:sheet|table|part) .*$", "", source, flags=re.S)
+
+
 class Provenance:
     """Follows which names hold data. `output` is called once for each step that ran, in order.
 
@@ -100,7 +105,7 @@ class Provenance:
 
     def _start(self) -> None:
         self._names = {name: _Value(data=True) for name in ("df", "tables", *self._tables)}
-        self._sources = {source.partition(", sheet ")[0] for source in self._tables.values()}
+        self._sources = {file_of(source) for source in self._tables.values()}
         self._lost = False  # code ran that could have changed any variable
 
     def output(self, execution: Execution) -> Output:

@@ -43,6 +43,9 @@ def not_found(sought: Sequence[Sought]) -> str:
     """What conditions looked for in vain, where it is, and what to write instead; "" if nothing."""
     told = []
     for one in sought[:_MOST_TOLD]:
+        if not one.values:
+            told.append(f"No row meets the condition: no column has {one.value!r}.")
+            continue
         values = clip_characters(", ".join(one.values), _TOLD_CHARACTERS)
         where = "it has" if one.spelt else f"{one.other!r} has"
         told.append(

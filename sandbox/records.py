@@ -155,10 +155,10 @@ class Sought(Record):
 
     Attributes:
         value, column: What was looked for, and where.
-        other: The column that holds it; the same one where it is spelt otherwise there.
+        other: The column that holds it; the same one where it is spelt otherwise there, "" where none does.
         values: Up to three of the real values that were most likely meant, as code would have them.
         spelt: Whether it is the same column, and the value is only written in another way.
-        written, instead: The condition in the code, and one that finds something.
+        written, instead: The condition in the code, and one that finds something, "" if there is none.
     """
 
     value: str

@@ -146,13 +146,29 @@ def test_many_steps_to_come_leave_room_for_the_first_output(session):
 
 def test_the_same_code_may_run_again_after_a_timeout(session):
     code = CODE.format("print(df['Weight (kg)'].max())")
-    episode = Episode("How heavy?", session.profile())
     for kind, allowed in (("Timeout", RunCode), ("KeyError", Retry)):
+        episode = Episode("How heavy?", session.profile())
         action = episode.receive(code)
         episode.observe(Execution(action.code, error=ExecutionError(kind, "", "", 0)))
+        assert isinstance(episode.receive(code), allowed)
+
+
+def test_code_that_has_just_run_is_not_run_again_unless_other_code_came_between(session):
+    episode = Episode("How heavy?", session.profile())
+    first, other = (CODE.format(f"print(df['Weight (kg)'].{name}())") for name in ("max", "min"))
+    for code, allowed in ((first, RunCode), (first, Retry), (other, RunCode), (first, RunCode)):
         assert isinstance(action := episode.receive(code), allowed)
-        if isinstance(action, RunCode):
+        if allowed is RunCode:
             episode.observe(session.run(action.code))
+    assert episode.steps == 3
+    assert "has just run, and was not run again" in episode.trajectory().turns[1].feedback
+
+
+def test_code_that_failed_is_not_run_again_after_other_code_failed_too(session):
+    episode = Episode("How heavy?", session.profile())
+    for name in ("a", "b"):
+        episode.observe(session.run(episode.receive(CODE.format(f"print(df['{name}'])")).code))
+    assert isinstance(episode.receive(CODE.format("print(df['a'])")), Retry)
 
 
 def test_a_new_process_holds_the_tables_again(session):

@@ -215,6 +215,48 @@ def test_what_is_no_series_is_not_written_out(pets, code):
     assert "```" not in feedback.too_few(2, pets.run(code))
 
 
+@pytest.mark.parametrize(
+    ("code", "told", "line"),
+    [
+        (
+            "print(df.loc[df['Species'] == 'Rex', 'Name'].iloc[0])",
+            "'Species' has no 'Rex', 'Name' has 'Rex'. Instead of df['Species'] == 'Rex' write df['Name'] ==",
+            "print(df.loc[df['Name'] == 'Rex', 'Name'].iloc[0])",
+        ),
+        (
+            "print(df[df['Name'] == 'rex']['Species'].iloc[0])",
+            "'Name' has no 'rex', it has 'Rex'.",
+            "print(df[df['Name'] == 'Rex']['Species'].iloc[0])",
+        ),
+        ("print(df['cat'].max())", "'cat' is no column but a value: df[df['Species'] == 'cat'].", ""),
+    ],
+)
+def test_a_value_that_was_looked_for_in_vain_is_told_with_where_it_is(pets, code, told, line):
+    execution = pets.run(code)
+    text = feedback.build_self_recovery_feedback(execution, pets.profile())
+    assert told in text and (f"\nPerhaps: {line}\n" in text if line else "Perhaps" not in text)
+    assert not line or pets.run(line).error is None
+
+
+def test_code_that_found_nothing_and_comes_again_is_sent_back_mended(pets):
+    text = feedback.same_code(
+        pets.run("print(df[df['Name'] == 'rex']['Species'].tolist())"), "?", pets.profile()
+    )
+    mended = text.partition("```python\n")[2].removesuffix("\n```")
+    assert pets.run(mended).stdout == "['dog']\n"
+
+
+def test_numbers_are_made_of_the_one_column_of_text_that_a_line_names(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("Who,Points\nAnn,12\nBo,DNF\nCy,20\n", encoding="utf-8")
+    with sandbox.open([path]) as session:
+        execution = session.run("print(df.nlargest(2, 'Points')['Who'].tolist())")
+        line = feedback.corrected_line(execution, session.profile())
+        assert session.run(line).stdout == "['Cy', 'Ann']\n"
+        execution = session.run("print(df['Who'].nlargest(2))")
+        assert feedback.corrected_line(execution, session.profile()) == ""
+
+
 def test_the_worked_example_shows_what_really_comes():
     pets = [table("Name", "Species", "Owner Name", "Weight (kg)")]
     shown = [message["content"] for message in prompts.opening_messages()]

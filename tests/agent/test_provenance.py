@@ -3,7 +3,7 @@
 import pytest
 
 import sandbox
-from agent.provenance import Provenance, replay
+from agent.provenance import Provenance, file_of, replay
 
 CITIES = "city,a\nBergen,1\nOslo,3\nBergen,1\n"
 WHICH = "Which city has the largest a?"
@@ -254,3 +254,18 @@ def test_no_code_makes_the_search_slow(cities_csv):
     with sandbox.open([cities_csv]) as session:
         step = session.run(f"w = [{words}]\nprint(df.city[1])\nprint('a' * 4000 + '!')\nif 0: print(w[0])")
     assert Provenance({"cities": "cities.csv"}).output(step).find("Oslo", WHICH)
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [
+        ("sales.csv", "sales.csv"),
+        ("book.xlsx, sheet A, B", "book.xlsx"),
+        ("shop.db, table orders", "shop.db"),
+        ("log.csv, part 2", "log.csv"),
+        ("log.csv, table Meetings", "log.csv"),
+        ("Smith, John.csv", "Smith, John.csv"),
+    ],
+)
+def test_a_tables_source_begins_with_its_files_name(source, file):
+    assert file_of(source) == file

@@ -44,8 +44,8 @@ def test_a_table_below_another_is_called_by_its_title_and_is_one_of_its_own(read
         "Meals,,\nminister,date,guest\nAda,Oct-14,Bo\nAda,Nov-14,Cy\n,,\n"
         "Trips,,\nminister,to,cost\nAda,Rome,20\nBob,Oslo,\n"
     )
-    assert (meals.name, meals.source) == ("sales_Meals", "sales.csv, Meals")
-    assert (trips.name, trips.source) == ("sales_Trips", "sales.csv, Trips")
+    assert (meals.name, meals.source) == ("sales_Meals", "sales.csv, table Meals")
+    assert (trips.name, trips.source) == ("sales_Trips", "sales.csv, table Trips")
     assert trips.note == "1 row above the table left out"
     assert first == "minister,date,guest\nAda,Oct-14,Bo\nAda,Nov-14,Cy\n"
     assert second == "minister,to,cost\nAda,Rome,20.0\nBob,Oslo,\n"
