@@ -70,6 +70,7 @@ def test_what_was_not_found_is_told_with_where_it_is_and_that_finds_it(session, 
         "print(df[df['Title'].str.contains('Woman') & (df['Year'] > 1990)]['Year'].tolist())",
         "print(df[df['Nothing'] == 'Hard Woman'])",
         "print(df[df['Title'] == 3]['Year'].tolist())",
+        "print(df['Title'].get('zzz'))",  # no condition
         "print([])",
         "print(",
     ],
