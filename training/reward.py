@@ -97,7 +97,7 @@ def _stumbles(trajectory: Trajectory, verdict: Verdict) -> int:
 
 
 def _rambles(trajectory: Trajectory, problem: Problem) -> int:
-    codes = [_canonical(execution.code) for execution in trajectory.executions]
+    codes = [_canonical(turn.code) for turn in trajectory.turns if turn.code]  # run or refused
     repeated = len(codes) - len(set(codes))
     padded = sum(_prose(turn.text, turn.code) // PROSE_CHARACTERS for turn in trajectory.turns)
     return _is_dump(trajectory.answer, problem) + repeated + padded
