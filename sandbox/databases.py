@@ -33,7 +33,10 @@ def read(path: Path, limits: Limits) -> list[Found]:
 def _tables(path: Path, address: str, connection: sqlite3.Connection, limits: Limits) -> Iterator[Found]:
     listed = _names(connection)
     if len(listed) > MOST_TABLES:
-        raise InputError(f"{path.name} has {len(listed):,} tables; at most {MOST_TABLES} can be read.")
+        raise InputError(
+            f"{path.name} has {len(listed):,} tables; at most {MOST_TABLES} can be read. "
+            "Leave out those that the question does not need."
+        )
     empty = True
     for name in listed:
         query = _all_of(name)

@@ -16,6 +16,7 @@ from sandbox.found import Found
 from sandbox.records import MIB, SMALLER, InputError, Limits, Reading
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+MOST_SHEETS = 100
 HEAD_ROWS = 3
 SAMPLE_ROWS = 200
 MOST_CELLS = 500_000  # of a sheet whose rows are looked at one by one
@@ -30,6 +31,7 @@ def read(path: Path, limits: Limits, reading: Reading = Reading()) -> list[Found
     raises.
     """
     _check_unpacked(path, limits)
+    _check_sheets(path)
     sheets = pd.read_excel(path, sheet_name=None, engine="calamine")
     if reading.sheet:
         if reading.sheet not in sheets:
@@ -56,6 +58,18 @@ def _check_unpacked(path: Path, limits: Limits) -> None:
             raise InputError(
                 f"{path.name} is too large unpacked: {size / MIB:,.0f} MiB, at most "
                 f"{limits.input_bytes / MIB:,.0f} MiB. {SMALLER}, or save it as parquet."
+            )
+
+
+def _check_sheets(path: Path) -> None:
+    """Raises InputError if there are very many: each would be a table of its own."""
+    from python_calamine import CalamineWorkbook
+
+    with CalamineWorkbook.from_path(path) as book:
+        if len(book.sheet_names) > MOST_SHEETS:
+            raise InputError(
+                f"{path.name} has {len(book.sheet_names):,} sheets; at most {MOST_SHEETS} can be read. "
+                "Leave out those that the question does not need."
             )
 
 

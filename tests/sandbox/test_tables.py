@@ -1,5 +1,6 @@
 """What files of all kinds become: tables, profiles, notes, or one clear sentence."""
 
+import contextlib
 import datetime
 import decimal
 import gzip
@@ -386,3 +387,15 @@ def test_columns_of_arrays_lists_and_dictionaries_are_profiled(tmp_path):
         ("other", 4),
         ("other", 5),
     ]
+
+
+@pytest.mark.parametrize(("count", "refused"), [(100, False), (101, True)])
+def test_a_workbook_of_very_many_sheets_is_refused_with_their_number_and_what_to_do(tmp_path, count, refused):
+    path = tmp_path / "many.xlsx"
+    with pd.ExcelWriter(path) as writer:
+        for number in range(count):
+            pd.DataFrame({"a": [number]}).to_excel(writer, sheet_name=f"S{number}", index=False)
+    told = "many.xlsx has 101 sheets; at most 100 can be read. Leave out those"
+    expected = pytest.raises(sandbox.InputError, match=told) if refused else contextlib.nullcontext()
+    with expected, sandbox.open([path]) as session:
+        assert len(session.profile()) == count
