@@ -14,6 +14,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -24,7 +25,15 @@ from training.gather import Dropped, in_turn, may_be_used
 from training.rollouts import Draft, Rollout, Stage
 from training.samples import Sample
 
-MOST_PER_QUESTION = 3
+# Samples of one question. What is answered right each time has little to teach, so it gives one.
+MOST_PER_QUESTION, MOST_IF_EASY = 3, 1
+
+
+class Candidate(NamedTuple):
+    """A question's successes, each as the drafts that `shapes.cleaned` gave, and how many to take at most."""
+
+    ways: list[list[Draft]]
+    most: int
 
 
 @dataclass(frozen=True)
@@ -46,12 +55,8 @@ class Builder:
         self._chance = random.Random(seed)
         self._counting = threading.Lock()
 
-    def clean(self, candidates: Sequence[Sequence[list[Draft]]]) -> list[Made]:
-        """The best of each question: fewest steps, then fewest tokens, no two with the same code.
-
-        Args:
-            candidates: For each question its successes, each as the drafts that `shapes.cleaned` gave.
-        """
+    def clean(self, candidates: Sequence[Candidate]) -> list[Made]:
+        """The best of each question: fewest steps, then fewest tokens, no two with the same code."""
         best = self._pool.map(self._best, candidates)
         bar = tqdm(best, desc="cleaned", total=len(candidates), unit="question", file=sys.stderr)
         return without_repeats(one for of_question in bar for one in of_question)
@@ -99,12 +104,12 @@ class Builder:
                 break
         return made
 
-    def _best(self, ways: Sequence[list[Draft]]) -> list[Made]:
+    def _best(self, candidate: Candidate) -> list[Made]:
         kept: list[Made] = []
         seen: set[str] = set()
-        for drafts in sorted(ways, key=self._cost):
+        for drafts in sorted(candidate.ways, key=self._cost):
             code = shapes.canonical(shapes.code_of(drafts[0]))
-            if code in seen or len(kept) == MOST_PER_QUESTION:
+            if code in seen or len(kept) == candidate.most:
                 continue
             seen.add(code)
             for draft in drafts:
@@ -147,7 +152,9 @@ def without_repeats(made: Iterable[Made]) -> list[Made]:
     return list(first.values())
 
 
-def successes(rolled: Iterable[tuple[str, str, Rollout]], dropped: Dropped) -> tuple[list, list[Draft]]:
+def successes(
+    rolled: Iterable[tuple[str, str, Rollout]], dropped: Dropped
+) -> tuple[list[Candidate], list[Draft]]:
     """The candidates for `Builder.clean`, and the models' own faults that they mended.
 
     Wrong code gets every second yes or no right, so of such a question nothing is kept unless most of its
@@ -171,7 +178,14 @@ def successes(rolled: Iterable[tuple[str, str, Rollout]], dropped: Dropped) -> t
     for key in [key for key in found if key in tossed and 2 * len(found[key]) <= asked[key]]:
         dropped[key[0], "a yes or no that most rollouts miss"] += len(found.pop(key))
     mended = [draft for of_question in found.values() for _, draft in of_question if draft]
-    return [[drafts for drafts, _ in of_question] for of_question in found.values()], mended
+    candidates = [
+        Candidate(
+            [drafts for drafts, _ in of_question],
+            MOST_IF_EASY if len(of_question) == asked[key] else MOST_PER_QUESTION,
+        )
+        for key, of_question in found.items()
+    ]
+    return candidates, mended
 
 
 def split(made: Sequence[Made], share: float, seed: int) -> dict[str, list[Made]]:

@@ -33,7 +33,7 @@ TABLES = (".csv", ".parquet")
 NOT_ANSWERABLE = "not answerable from this data"
 DIGESTS = "digests.json"
 MOST_PER_TABLE = 8  # of WikiTableQuestions
-OWN_PER_TABLE = 14  # of ours, at most; many tables give fewer
+OWN_PER_TABLE = 30  # of ours, at most; many tables give fewer
 
 # How many candidates of a source were left out, by source and reason.
 Dropped = Counter[tuple[str, str]]

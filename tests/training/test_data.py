@@ -216,8 +216,9 @@ def test_a_supplement_goes_through_the_same_door(build):
     assert str(build.path) not in card
 
 
-def test_a_yes_or_no_that_most_rollouts_miss_is_left_out_as_luck(play, problem):
-    lucky, unlucky = "print((df['Weight (kg)'] > 20).any())", "print((df['Weight (kg)'] > 40).any())"
+@pytest.fixture
+def rolled(play, problem):
+    """What `successes` reads of an episode of these replies."""
 
     def rolled(code, answer, gold="True", question="Is a pet heavier than 20 kg?", kind="boolean"):
         record = replace(
@@ -225,6 +226,25 @@ def test_a_yes_or_no_that_most_rollouts_miss_is_left_out_as_luck(play, problem):
         )
         right = SimpleNamespace(official=answer == gold, verified=True)
         return "own", "f", Rollout(problem(question, gold, kind), record, right)
+
+    return rolled
+
+
+def test_what_is_answered_right_each_time_gives_one_sample_and_other_questions_several(rolled):
+    number = {"gold": "4", "question": "How many pets are there?", "kind": "number"}
+    right = [rolled(code, "4", **number) for code in ("print(len(df))", "print(df.shape[0])")]
+    wrong = rolled("print(len(df) * 2)", "8", **number)
+    for rollouts, most in (
+        (right, builder.MOST_IF_EASY),
+        ([*right, wrong], builder.MOST_PER_QUESTION),
+    ):
+        [candidate], _ = builder.successes(rollouts, Counter())
+        assert (len(candidate.ways), candidate.most) == (2, most)
+    assert builder.MOST_IF_EASY < 2 <= builder.MOST_PER_QUESTION
+
+
+def test_a_yes_or_no_that_most_rollouts_miss_is_left_out_as_luck(rolled):
+    lucky, unlucky = "print((df['Weight (kg)'] > 20).any())", "print((df['Weight (kg)'] > 40).any())"
 
     for answers, kept in ((["True"], 1), (["True", "False"], 0), (["True", "True", "False"], 1)):
         rollouts = [rolled(lucky if answer == "True" else unlucky, answer) for answer in answers]

@@ -8,7 +8,7 @@ import pytest
 
 from agent import prompts
 from training import questions
-from training.questions import lists, making, texts, wording
+from training.questions import frequencies, lists, making, texts, wording
 from training.questions.derived import FAMILIES_OF, derived_views
 from training.questions.drafts import FAMILIES, Draft, Family, Unfit, is_additive
 from training.questions.views import read_view
@@ -29,6 +29,9 @@ Rocky,dog,,27,58,2,$35.00,1,2021,2022-05-02,2022-05-03,likes other dogs
 Lilly,cat,Trondheim,5.2,27,7,$71.00,0,2022,2022-05-03,2022-05-05,afraid of thunder
 Bruno,dog,Trondheim,35,63,4,$44.00,1,2022,2022-06-07,2022-06-14,strong on walks
 """
+SHOPS = "shop,sales\n" + "".join(
+    f"{shop},{number}\n" for number, shop in enumerate([*["Lidl"] * 4, *["Aldi"] * 4, *["Rewe"] * 3])
+)
 COPIES = "".join(line + "\n" for line in PETS.splitlines()[3:5])
 
 # Every answer was found by reading the table above.
@@ -78,6 +81,17 @@ BY_HAND = [
     ("most common groups", "List the 2 most common species.", ["dog", "cat"]),
     ("most common with ties", "List the 2 most common cities. Break ties alphabetically.",
      ["Oslo", "Bergen"]),
+    ("least common groups", "List the 2 least common species, rarest first.", ["bird", "cat"]),
+    ("most common groups where", "What are the 2 most common cities among rows where vaccinated is 1?",
+     ["Oslo", "Trondheim"]),
+    ("least common with ties", "List the 2 least common cities. Break ties alphabetically.",
+     ["Bergen", "Trondheim"]),
+    ("top labels", "Which 2 values of year have the highest total visits?", [2021, 2022]),
+    ("labels by count", "Which 2 values of year have the most rows?", [2021, 2019]),
+    ("top groups where", "Among rows where vaccinated is 1, which 2 cities have the highest total visits?",
+     ["Oslo", "Trondheim"]),
+    ("top rows with ties", "Which 2 rows have the lowest visits? Give the name, ties in alphabetical order.",
+     ["Kiki", "Mia"]),
     ("top groups", "Which 2 species have the highest total visits?", ["dog", "cat"]),
     ("frequent groups", "Which species have more than 3 rows?", ["cat", "dog"]),
     ("distinct groups", "Which different values does species have? List them alphabetically.",
@@ -140,8 +154,12 @@ BY_HAND = [
     ("not answerable", "What is the average shoe size in this data?", texts.NOT_ANSWERABLE),
     ("not answerable name", "What is the most common blood type in the table?", texts.NOT_ANSWERABLE),
 ]  # fmt: skip
-# Their limits are drawn anywhere between the values; each has a test of its own.
-LOOSE = {"any beyond", "all beyond", "any before day", "correlation", "strongest correlation"}
+# Their limits are drawn anywhere between the values, or the table has nothing of the kind; each has a test of
+# its own.
+LOOSE = {
+    "any beyond", "all beyond", "all beyond where", "any before day", "correlation", "strongest correlation",
+    "most common tied",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -158,12 +176,20 @@ def pets_with_copies(tmp_path_factory):
     return read_view(path)
 
 
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory):
+    path = tmp_path_factory.mktemp("shops") / "shops.csv"
+    path.write_text(SHOPS)
+    return read_view(path)
+
+
 @pytest.fixture
 def plainly(monkeypatch):
     """Columns go by their names, rows are rows, several are two: a question can be told beforehand."""
     monkeypatch.setattr(wording, "HIGHEST", ("highest",))
     monkeypatch.setattr(wording, "LOWEST", ("lowest",))
-    monkeypatch.setattr(lists, "_many", lambda _: (2, "2"))
+    for module in (lists, frequencies):
+        monkeypatch.setattr(module, "many_of", lambda _: (2, "2"))
     monkeypatch.setattr(wording, "say_column", lambda column, *_: column)
     monkeypatch.setattr(wording, "nouns", lambda *_: ("row", "rows"))
     monkeypatch.setattr(wording, "where_equal", lambda said, value, _: f"where {said} is {value}")
@@ -224,6 +250,30 @@ def test_a_limit_is_judged_as_it_is_written(pets, plainly):
     assert len(judged) == 4
 
 
+def test_a_limit_among_some_rows_is_judged_as_it_is_written(pets, plainly):
+    visits = {"dog": (2, 6), "cat": (1, 7)}
+    judged = Counter()
+    for _, draft in drawn(pets, "all beyond where", 2000):
+        species = draft.slots["where"].removeprefix("where species is ")
+        if draft.slots["measure"] == "visits" and species in visits:
+            (low, high), limit = visits[species], float(draft.slots["limit"])
+            is_above = draft.slots["beyond"] in wording.ABOVE
+            assert draft.answer == (low > limit if is_above else high < limit)
+            judged[species, draft.answer] += 1
+    assert len(judged) == 4
+
+
+def test_the_alphabet_decides_which_of_the_most_common_is_taken(shops, tmp_path, plainly):
+    text, draft = next(drawn(shops, "most common tied"))
+    assert draft.answer == "Aldi"
+    assert text.endswith("If there is a tie, take the first in alphabetical order.")
+    one_less = tmp_path / "shops.csv"
+    one_less.write_text(SHOPS.replace("Lidl,0\n", ""))
+    assert not list(drawn(read_view(one_less), "most common tied", 300)), (
+        "nothing is tied for the first place"
+    )
+
+
 def test_a_day_is_judged_as_it_is_written(pets, plainly):
     answers = set()
     for _, draft in drawn(pets, "any before day", 200):
@@ -254,10 +304,10 @@ def test_the_strongest_correlation_is_found(pets, plainly):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_family_has_six_ways_to_ask_and_the_core_reads_them_as_meant(name, pets, pets_with_copies):
+def test_a_family_has_six_ways_to_ask_and_the_core_reads_them_as_meant(name, pets, pets_with_copies, shops):
     family = FAMILIES[name]
     assert len(set(family.phrasings)) >= 6
-    view = pets_with_copies if "duplicates" in name else pets
+    view = pets_with_copies if "duplicates" in name else shops if name == "most common tied" else pets
     draft = next(draft for _, draft in drawn(view, name))
     answer_type, _, _ = making.settled(draft, Random(0))
     read_so = [

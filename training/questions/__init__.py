@@ -3,10 +3,11 @@
     questions = generate(paths, seed=0, per_table=25, work=Path("build/own_tables"))
     questions[0].problem, questions[0].family
 
-About 120 families (`amounts`, `rankings`, `lists`, `checks`, `dates`, `texts`) draw a question each from the
-columns that fit it, and compute its gold with pandas. The same question as SQL is put to DuckDB over the
-file as the sandbox reads it; where the two disagree the question is dropped. So is every question that has
-two right answers: ties, names that differ only in capitals, numbers on the edge of rounding.
+About 100 families (`amounts`, `rankings`, `frequencies`, `lists`, `breakdowns`, `checks`, `dates`, `texts`)
+draw a question each from the columns that fit it, and compute its gold with pandas. The same question as SQL
+is put to DuckDB over the file as the sandbox reads it; where the two disagree the question is dropped. So is
+every question that has two right answers: ties that it does not tell how to break, names that differ only in
+capitals, numbers on the edge of rounding.
 """
 
 from __future__ import annotations

@@ -123,6 +123,27 @@ def all_beyond(view: View, rng: Random) -> Draft:
     return Draft(truth, f"select bool_and({beyond}) from {view.source}", slots)
 
 
+@family(
+    "Do all {rows} {where} have a {measure} {beyond} {limit}?",
+    "Is the {measure} of every {row} {where} {beyond} {limit}?",
+    "Are all the {rows} {where} {beyond} {limit} in {measure}?",
+    "For {rows} {where}, is {measure} always {beyond} {limit}?",
+    "all {rows} {where}: {measure} {beyond} {limit}, is that true?",
+    "Check whether each of the {rows} {where} has {measure} {beyond} {limit}.",
+)
+def all_beyond_where(view: View, rng: Random) -> Draft:
+    measure, condition = pick(complete(view, view.roles.measures), rng), equals(view, rng)
+    truth, is_above = coin(rng), coin(rng)
+    need(condition.mask.sum() >= 3)
+    cells = view.frame.loc[condition.mask, measure]
+    limit = _limit_near(cells, rng, at_top=not is_above, outside=truth)
+    mask, beyond, words = _beyond(view, measure, limit, is_above)
+    need(bool(mask[condition.mask].all()) == truth)
+    slots = {"measure": say(view, measure, rng), "beyond": rng.choice(words), "where": condition.text}
+    slots |= rows_slots(view, rng) | {"limit": limit_text(view, measure, limit, rng)}
+    return Draft(truth, f"select bool_and({beyond}) from {view.source} where {condition.sql}", slots)
+
+
 def _limit_near(cells: pd.Series, rng: Random, *, at_top: bool, outside: bool) -> float:
     """A round number near the highest or the lowest value, beyond it or among the others."""
     edge, inner = (cells.max(), cells.quantile(0.9)) if at_top else (cells.min(), cells.quantile(0.1))

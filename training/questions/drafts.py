@@ -194,6 +194,30 @@ def limit_text(view: View, column: str, limit: float, rng: Random) -> str:
     )
 
 
+def labels(view: View) -> list[str]:
+    """Columns of whole numbers that name something, such as a class or a year, each for several rows."""
+    whole = [
+        name
+        for name in view.frame.columns
+        if view.frame[name].dtype.kind in "iu" and name not in (*view.roles.measures, *view.roles.flags)
+    ]
+    return [name for name in complete(view, whole) if 3 <= view.frame[name].nunique() <= len(view.frame) / 3]
+
+
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+
+
+def many_of(rng: Random) -> tuple[int, str]:
+    """How many a list is to have, and how that is written."""
+    count = rng.choice((2, 3, 3, 4, 5, 5, 6))
+    return count, rng.choice((str(count), str(count), _NUMBERS[count]))
+
+
+def top_or_bottom(word: str) -> str:
+    """What goes with `extreme`'s word."""
+    return "top" if word in wording.HIGHEST else "bottom"
+
+
 # Queries that many families share
 
 

@@ -1,10 +1,9 @@
-"""Families that ask for a list of the first ones: rows, values, groups, and the most common."""
+"""Families that ask for a list of the first ones by a measure: rows, values, groups."""
 
 from __future__ import annotations
 
 from random import Random
 
-from training.questions import wording
 from training.questions.drafts import (
     Condition,
     Draft,
@@ -13,29 +12,17 @@ from training.questions.drafts import (
     extreme,
     family,
     in_order,
+    many_of,
     need,
     pick,
     ranked,
     rows_slots,
     say,
-    sql_common,
-    sql_count,
     sql_top,
     statistic,
+    top_or_bottom,
 )
 from training.questions.views import View
-
-_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
-
-
-def _many(rng: Random) -> tuple[int, str]:
-    count = rng.choice((2, 3, 3, 4, 5, 5, 6))
-    return count, rng.choice((str(count), str(count), _NUMBERS[count]))
-
-
-def _most_of(word: str) -> str:
-    """Top or bottom."""
-    return "top" if word in wording.HIGHEST else "bottom"
 
 
 @family(
@@ -81,13 +68,13 @@ def _column_of_top(
 ) -> Draft:
     measure = pick(view.roles.measures, rng, besides=[column])
     descending, word, order = extreme(rng, view.frame[measure])
-    count, many = _many(rng)
+    count, many = many_of(rng)
     cells = view.frame[measure] if condition is None else view.frame.loc[condition.mask, measure]
     values = view.frame.loc[ranked(cells, descending=descending, first=count), column]
     need(values.notna().all())
     sql = sql_top(view, column, measure, order, count, condition.sql if condition else "true")
     slots = {"measure": say(view, measure, rng), slot: say(view, column, rng), "extreme": word}
-    slots |= {"many": many, "top": _most_of(word)} | ({"where": condition.text} if condition else {})
+    slots |= {"many": many, "top": top_or_bottom(word)} | ({"where": condition.text} if condition else {})
     return Draft(values.tolist(), sql, rows_slots(view, rng) | slots)
 
 
@@ -119,50 +106,14 @@ def top_values_where(view: View, rng: Random) -> Draft:
 def _top_values(view: View, rng: Random, condition: Condition | None) -> Draft:
     measure = pick(view.roles.measures, rng)
     descending, word, order = extreme(rng, view.frame[measure])
-    count, many = _many(rng)
+    count, many = many_of(rng)
     cells = view.frame[measure] if condition is None else view.frame.loc[condition.mask, measure]
     cells = cells.dropna().sort_values(ascending=not descending)
     need(len(cells) > count and cells.iloc[:count].is_unique)  # or it is not clear whether equal ones count
     sql = sql_top(view, measure, measure, order, count, condition.sql if condition else "true")
-    slots = {"measure": say(view, measure, rng), "extreme": word, "many": many, "top": _most_of(word)}
+    slots = {"measure": say(view, measure, rng), "extreme": word, "many": many, "top": top_or_bottom(word)}
     slots |= {"where": condition.text} if condition else {}
     return Draft(cells.iloc[:count].tolist(), sql, rows_slots(view, rng) | slots)
-
-
-@family(
-    "What are the {many} most common values of {column}?",
-    "List the {many} most frequent {columns}.",
-    "Which {many} {columns} appear most often?",
-    "Give me the {many} most common {columns}, most frequent first.",
-    "{many} most common {columns}?",
-    "Count how often each {column} occurs and list the {many} that occur most.",
-)
-def most_common_numbers(view: View, rng: Random) -> Draft:
-    column = pick((*view.roles.measures, *view.roles.years), rng)
-    count, many = _many(rng)
-    best = ranked(view.frame[column].value_counts(), descending=True, first=count)
-    return Draft(
-        best, sql_common(view, view.sql(column), count), {"column": say(view, column, rng), "many": many}
-    )
-
-
-@family(
-    "How many {rows} do the {many} most common {groups} have, largest first?",
-    "What are the {row} counts of the {many} most frequent {groups}, in descending order?",
-    "Count the {rows} by {group} and give the {many} largest counts.",
-    "For the {many} most common {groups}, list the number of {rows} of each, from high to low.",
-    "{many} biggest counts of {rows} by {group}?",
-    "List the {many} highest numbers of {rows} that share a {group}.",
-)
-def top_counts(view: View, rng: Random) -> Draft:
-    group = pick(view.roles.groups, rng)
-    g, (count, many) = view.sql(group), _many(rng)
-    counts = view.frame[group].value_counts()
-    best = ranked(counts, descending=True, first=count)
-    need(view.frame[group].isna().sum() < counts[best[-1]])
-    sql = sql_count(view, f"{g} is not null group by {g} order by 1 desc limit {count}")
-    slots = {"group": say(view, group, rng), "many": many}
-    return Draft([int(counts[name]) for name in best], sql, rows_slots(view, rng) | slots)
 
 
 @family(
@@ -188,7 +139,7 @@ def top_rows_where(view: View, rng: Random) -> Draft:
 def top_distinct_values(view: View, rng: Random) -> Draft:
     measure = pick(view.roles.measures, rng)
     descending, word, order = extreme(rng, view.frame[measure])
-    count, many = _many(rng)
+    count, many = many_of(rng)
     cells = view.frame[measure].dropna().sort_values(ascending=not descending)
     need(not cells.iloc[:count].is_unique and cells.nunique() > count)
     m = view.sql(measure)
@@ -196,45 +147,6 @@ def top_distinct_values(view: View, rng: Random) -> Draft:
     sql = f"select distinct {m} as v from {rows} order by v {order} limit {count}"
     slots = {"measure": say(view, measure, rng), "extreme": word, "many": many}
     return Draft(cells.drop_duplicates().iloc[:count].tolist(), sql, slots)
-
-
-@family(
-    "List the {many} most common {groups}.",
-    "What are the {top} {many} {groups} by number of {rows}?",
-    "Name the {many} {groups} with the most {rows}.",
-    "Which {many} {groups} are the most frequent?",
-    "{many} most common {groups}?",
-    "Identify the {many} {groups} that appear most often.",
-)
-def most_common_groups(view: View, rng: Random) -> Draft:
-    group = pick(view.roles.groups, rng)
-    cells, (count, many) = view.frame[group], _many(rng)
-    counts = cells.value_counts()
-    best = ranked(counts, descending=True, first=count)
-    need(cells.isna().sum() < counts[best[-1]])
-    sql = sql_common(view, view.sql(group), count)
-    slots = {"group": say(view, group, rng), "many": many, "top": "top"}
-    return Draft(best, sql, rows_slots(view, rng) | slots)
-
-
-@family(
-    "List the {many} most common {groups}. Break ties alphabetically.",
-    "What are the {top} {many} {groups} by number of {rows}? If there is a tie, go by alphabetical order.",
-    "Name the {many} {groups} with the most {rows}, ties broken by alphabetical order.",
-    "Which {many} {groups} are the most frequent? Use alphabetical order to break any ties.",
-    "{many} most common {groups} (ties: alphabetical)?",
-    "Identify the {many} {groups} that appear most often; of equally frequent ones the alphabet decides.",
-)
-def most_common_with_ties(view: View, rng: Random) -> Draft:
-    group = pick(view.roles.groups, rng)
-    counts, (count, many) = view.frame[group].value_counts(), _many(rng)
-    need(len(counts) > count)
-    names = in_order(list(counts.index))
-    best = sorted(names, key=lambda name: (-counts[name], name))[: count + 1]
-    need(counts[best[-1]] == counts[best[-2]] and view.frame[group].isna().sum() < counts[best[-1]])
-    sql = sql_common(view, view.sql(group), count, order="desc, 1")
-    slots = {"group": say(view, group, rng), "many": many, "top": "top"}
-    return Draft(best[:count], sql, rows_slots(view, rng) | slots)
 
 
 @family(
@@ -247,11 +159,61 @@ def most_common_with_ties(view: View, rng: Random) -> Draft:
 )
 def top_groups(view: View, rng: Random) -> Draft:
     group, measure = pick(view.roles.groups, rng), pick(view.roles.measures, rng)
-    how, (count, many) = statistic(view, measure, rng), _many(rng)
+    how, (count, many) = statistic(view, measure, rng), many_of(rng)
     need(how.computed)
     values, sql = by_group(view, group, measure, how)
     descending, word, order = extreme(rng, values)
     best = ranked(values, descending=descending, first=count)
     slots = {"group": say(view, group, rng), "measure": say(view, measure, rng), "statistic": how.word}
-    slots |= {"many": many, "extreme": word, "top": _most_of(word)}
+    slots |= {"many": many, "extreme": word, "top": top_or_bottom(word)}
     return Draft(best, f"select g from ({sql}) order by v {order} limit {count}", slots)
+
+
+@family(
+    "Among {rows} {where}, which {many} {groups} have the {extreme} {statistic} {measure}?",
+    "For {rows} {where}, list the {top} {many} {groups} by {statistic} {measure}.",
+    "Looking only at {rows} {where}, name the {many} {groups} with the {extreme} {statistic} {measure}.",
+    "Filter to {rows} {where}, group by {group}: which {many} have the {extreme} {statistic} {measure}?",
+    "{top} {many} {groups} by {statistic} {measure} {where}",
+    "What are the {many} {groups} whose {statistic} {measure} is {extreme}, for {rows} {where}?",
+)
+def top_groups_where(view: View, rng: Random) -> Draft:
+    condition, measure = equals(view, rng), pick(view.roles.measures, rng)
+    group = pick(view.roles.groups, rng, besides=[condition.column])
+    how, (count, many) = statistic(view, measure, rng), many_of(rng)
+    need(how.computed)
+    rows = view.frame[condition.mask].groupby(group)[measure]
+    need((rows.count() > 0).all())
+    values = rows.agg(how.pandas)
+    descending, word, order = extreme(rng, values)
+    best = ranked(values, descending=descending, first=count)
+    g, v = view.sql(group), f"{how.sql}({view.sql(measure)})"
+    where = f"{g} is not null and {condition.sql}"
+    sql = f"select {g} from {view.source} where {where} group by 1 order by {v} {order} limit {count}"
+    slots = {"group": say(view, group, rng), "measure": say(view, measure, rng), "statistic": how.word}
+    slots |= {"many": many, "extreme": word, "top": top_or_bottom(word), "where": condition.text}
+    return Draft(best, sql, rows_slots(view, rng) | slots)
+
+
+@family(
+    "Which {many} {rows} have the {extreme} {measure}? Give the {key}, ties in alphabetical order.",
+    "List the {key} of the {many} {rows} with the {extreme} {measure}. Break ties alphabetically.",
+    "What are the {top} {many} {rows} in terms of {measure}? Name the {key}; the alphabet breaks ties.",
+    "{top} {many} by {measure}, give the {key} (ties: alphabetical)",
+    "Sort by {measure} and, where that is equal, by {key} from A to Z: which {many} have the {extreme} one?",
+    "Name the {many} {rows} with the {extreme} {measure} (their {key}); of equal ones the first by name.",
+)
+def top_rows_with_ties(view: View, rng: Random) -> Draft:
+    key, measure = pick(view.roles.keys, rng), pick(view.roles.measures, rng)
+    descending, word, order = extreme(rng, view.frame[measure])
+    count, many = many_of(rng)
+    rows = view.frame[[key, measure]].dropna().sort_values([measure, key], ascending=[not descending, True])
+    first = rows[: count + 1]
+    need(len(first) > count and first[measure].duplicated().any())
+    equal = rows[rows[measure].isin(first[measure])]
+    for _, names in equal.groupby(measure)[key]:
+        in_order(list(names))
+    sql = sql_top(view, key, measure, f"{order}, {view.sql(key)}", count)
+    slots = {"key": say(view, key, rng), "measure": say(view, measure, rng), "extreme": word}
+    slots |= {"many": many, "top": top_or_bottom(word)}
+    return Draft(first[key].iloc[:count].tolist(), sql, rows_slots(view, rng) | slots)

@@ -14,7 +14,18 @@ import duckdb
 from agent import prompts
 from training import verify
 from training.problems import Problem
-from training.questions import Question, amounts, breakdowns, checks, dates, lists, rankings, texts, wording
+from training.questions import (
+    Question,
+    amounts,
+    breakdowns,
+    checks,
+    dates,
+    frequencies,
+    lists,
+    rankings,
+    texts,
+    wording,
+)
 from training.questions.derived import FAMILIES_OF, derived_views
 from training.questions.drafts import FAMILIES, Draft, Family, Unfit, need
 from training.questions.texts import NOT_ANSWERABLE
@@ -25,6 +36,7 @@ SUBJECTS = (
     breakdowns,
     checks,
     dates,
+    frequencies,
     lists,
     rankings,
     texts,
