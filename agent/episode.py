@@ -393,7 +393,8 @@ class Episode:
             return feedback.LAST_STEP_FAILED
         if not last.stdout.strip():
             return f"{feedback.NOTHING_PRINTED} {feedback.reminder(self.question)}"
-        return feedback.not_in_output(answer, stated=bool(answers.find(answer, last.stdout)))
+        stated = bool(answers.find(answer, last.stdout))
+        return feedback.not_in_output(answer, stated, last.stdout)
 
     def _refuse(self, turn: Turn, told: str) -> Retry | Done:
         """Tells the model what is missing, or ends the episode: it repeats itself, or no turns are left."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -83,7 +84,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
     """The failing line as it was most likely meant, "" where that cannot be told.
 
     Told are a parenthesis that closes `print` too early, a column's name that is almost right, rows taken by
-    label as if they were columns, a table of one column where that column was meant, `.any()` of one value,
+    label as if they were columns, a value taken for a column, a table of one column where that column was
+    meant, `.any()` of one value,
     methods of text on numbers, an amount as text where its numbers stand in another column, a condition whose
     value is spelt otherwise or stands in another column.
     """
@@ -99,6 +101,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = re.sub(r"\[(\[(['\"])[^'\"]+\2\])\]", r"\1", line)
     elif any(one.instead and one.written in line for one in execution.sought):
         mended = _with_what_is_there(line, execution.sought)
+    elif error.kind == "KeyError" and (found := _as_value(_named(error.message)[:1], tables)):
+        mended = _with_rows_of(line, *found)
     elif error.kind == "AttributeError" and ".str accessor" in error.message:
         mended = _without_text_methods(line)
     elif error.kind == "AttributeError" and (found := _ONE_VALUE.search(error.message)):
@@ -291,6 +295,11 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
     return ""
 
 
+def _names(code: str, column: str) -> bool:
+    """Whether code has the column's name in quotes."""
+    return bool(re.search(rf"(['\"]){re.escape(column)}\1", code))
+
+
 def _named(message: str) -> list[str]:
     """Up to three names that the error's message quotes."""
     pairs = re.findall(r"'([^']+)'|\"([^\"]+)\"", message)
@@ -312,13 +321,33 @@ def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
 
 def _whose_value(name: str, tables: Sequence[TableProfile]) -> str:
     """What to write where a value was taken for a column's name; "" if it is none that the card shows."""
-    for table in tables:
+    if not (found := _as_value([name], tables)):
+        return ""
+    _, frame, column, value = found
+    return f"{name!r} is no column but a value: {frame}[{frame}[{column!r}] == {value!r}]."
+
+
+def _as_value(names: Sequence[str], tables: Sequence[TableProfile]) -> tuple[str, str, str, str] | None:
+    """A name that is no column but a value: it, the table's, the column's, and how the table spells it."""
+    known = {column.name for table in tables for column in table.columns}
+    for name, table in itertools.product(names, tables):
         for column in table.columns:
-            if any(value.casefold() == name.casefold() for value in column.values):
-                value = next(value for value in column.values if value.casefold() == name.casefold())
-                frame = "df" if len(tables) == 1 else table.name
-                return f"{name!r} is no column but a value: {frame}[{frame}[{column.name!r}] == {value!r}]."
-    return ""
+            for value in column.values:
+                if name not in known and value.casefold() == name.casefold():
+                    return name, "df" if len(tables) == 1 else table.name, column.name, value
+    return None
+
+
+def _with_rows_of(line: str, name: str, frame: str, column: str, value: str) -> str:
+    """`df['Rex']['age']` as `df[df['name'] == 'Rex']['age'].iloc[0]`.
+
+    `df['Rex'] == 'Rex'` becomes `df['name'] == 'Rex'`; of `df['Rex']` alone it is not clear what is wanted.
+    """
+    taken = rf"\b{re.escape(frame)}\[(['\"]){re.escape(name)}\1\]"
+    same = rf"{taken}(?=\s*==\s*(['\"]){re.escape(name)}\2)"
+    line = re.sub(same, lambda _: f"{frame}[{column!r}]", line)
+    rows = f"{frame}[{frame}[{column!r}] == {value!r}]"
+    return re.sub(rf"{taken}(\[(['\"])[^'\"]+\3\])", lambda found: f"{rows}{found[2]}.iloc[0]", line)
 
 
 def _nearest(name: str, columns: Sequence[str]) -> str:
@@ -380,13 +409,31 @@ def same_code(ran: Execution, question: str, tables: Sequence[TableProfile]) -> 
         if (mended := _with_what_is_there(ran.code, ran.sought)) != ran.code:
             return f"{slips.not_found(ran.sought)} Send this instead:\n```python\n{mended}\n```"
         return f"{_RAN_BEFORE} {reminder(question)}"
-    failed, line = ran, corrected_line(ran, tables)
-    if not line:
+    line = corrected_line(ran, tables)
+    if not line and ran.error.kind in _UNREAD:
         return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
-    lines = failed.code.split("\n")
-    old = lines[failed.error.lineno - 1]
-    lines[failed.error.lineno - 1] = old[: len(old) - len(old.lstrip())] + line
+    if not line:
+        look = _look(ran.code, tables)
+        return f"{_SAME_CODE} Look at the data first, then write other code:\n```python\n{look}\n```"
+    lines = ran.code.split("\n")
+    old = lines[ran.error.lineno - 1]
+    lines[ran.error.lineno - 1] = old[: len(old) - len(old.lstrip())] + line
     return f"{_SAME_CODE} Send this instead:\n```python\n{chr(10).join(lines)}\n```"
+
+
+_UNREAD = ("SyntaxError", "IndentationError")  # here no look at the data helps
+_LOOKED_AT = 4  # columns
+
+
+def _look(code: str, tables: Sequence[TableProfile]) -> str:
+    """Code that prints the first rows of the columns that the code names."""
+    named = [
+        [column.name for column in table.columns if _names(code, column.name)][:_LOOKED_AT]
+        for table in tables
+    ]
+    columns = max(named, key=len)
+    frame = "df" if len(tables) == 1 else tables[named.index(columns)].name
+    return f"print({frame}{f'[{columns!r}]' if columns else ''}.head().to_string())"
 
 
 def too_few(count: int, printed: Execution) -> str:
@@ -418,12 +465,18 @@ def reminder(question: str) -> str:
     return f"Print the value that answers the question: {clip_characters(question, 300)}"
 
 
-def not_in_output(answer: str, stated: bool) -> str:
+def not_in_output(answer: str, stated: bool, printed: str = "") -> str:
     """The answer's value is missing from real output.
 
-    `stated`: it stands there, but only as the code's own words.
+    Args:
+        stated: It stands there, but only as the code's own words.
+        printed: The output, of which a value that is almost the answer is told.
     """
     shown = clip_characters(answer, 120)
+    if almost := _almost(answer, printed):
+        return (
+            f"`{shown}` is not in the output, which has `{almost}`. Answer with the value exactly as printed."
+        )
     if stated:
         return (
             f"`{shown}` is text that the code itself wrote, not a value computed from the data. "
@@ -433,3 +486,15 @@ def not_in_output(answer: str, stated: bool) -> str:
         f"`{shown}` is not in the output. Answer with the value exactly as printed, "
         "or reply with code that prints the value which answers the question."
     )
+
+
+def _almost(answer: str, printed: str) -> str:
+    """The text in the output that was most likely copied wrongly; "" if there is none."""
+    values = [value.strip(" '\"[]") for value in re.split(r"[,\n]", printed)]
+    words = [value for value in values if value != answer and not re.search(r"\d", value)]
+    if re.search(r"\d", answer) or len(answer) < _SHORTEST_COPIED:
+        return ""
+    return next(iter(difflib.get_close_matches(answer, words, n=1, cutoff=0.85)), "")
+
+
+_SHORTEST_COPIED = 5

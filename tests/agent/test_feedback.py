@@ -229,6 +229,16 @@ def test_what_is_no_series_is_not_written_out(pets, code):
             "print(df[df['Name'] == 'Rex']['Species'].iloc[0])",
         ),
         ("print(df['cat'].max())", "'cat' is no column but a value: df[df['Species'] == 'cat'].", ""),
+        (
+            "print(df[df['Species'] == df['rex']['Species']]['Name'].tolist())",
+            "'rex' is no column but a value: df[df['Name'] == 'Rex'].",
+            "print(df[df['Species'] == df[df['Name'] == 'Rex']['Species'].iloc[0]]['Name'].tolist())",
+        ),
+        (
+            "print(df[df['Rex'] == 'Rex']['Species'].iloc[0])",
+            "'Rex' is no column but a value: df[df['Name'] == 'Rex'].",
+            "print(df[df['Name'] == 'Rex']['Species'].iloc[0])",
+        ),
     ],
 )
 def test_a_value_that_was_looked_for_in_vain_is_told_with_where_it_is(pets, code, told, line):
@@ -244,6 +254,50 @@ def test_code_that_found_nothing_and_comes_again_is_sent_back_mended(pets):
     )
     mended = text.partition("```python\n")[2].removesuffix("\n```")
     assert pets.run(mended).stdout == "['dog']\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "columns"),
+    [
+        ("print(df['Name'].values[0] - df['Species'].values[0])", ["Name", "Species"]),
+        ("print(1 / (len(df) - len(df)))", []),
+    ],
+)
+def test_code_that_failed_and_comes_again_gets_code_that_looks_at_its_columns(pets, code, columns):
+    text = feedback.same_code(pets.run(code), "?", pets.profile())
+    look = text.partition("```python\n")[2].removesuffix("\n```")
+    printed = pets.run(look).stdout
+    assert "Rex" in printed and printed.splitlines()[0].split() == (
+        columns or printed.splitlines()[0].split()
+    )
+
+
+def test_of_several_tables_the_one_is_looked_at_whose_columns_the_code_names():
+    tables = [table("id", "city", name="shops"), table("id", "shop", "sum", name="sales")]
+    execution = failed("TypeError", "no", "sales['shop'] + sales['sum'] + shops['id']")
+    text = feedback.same_code(execution, "?", tables)
+    assert "print(sales[['id', 'shop', 'sum']].head().to_string())" in text
+
+
+def test_code_that_cannot_be_read_gets_no_look_at_the_data(pets):
+    text = feedback.same_code(pets.run("print('a').upper() +"), "?", pets.profile())
+    assert "Start anew" in text and "head()" not in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "printed", "almost"),
+    [
+        ("Kilkeenny", "Kilkenny\n", "Kilkenny"),
+        ("Rio Grand", "['Rio Grande', 'Oslo']\n", "Rio Grande"),
+        ("Oslo", "Rome\n", ""),
+        ("Jan", "Jon\n", ""),
+        ("12345", "12346\n", ""),
+        ("Flight 12", "Flight 13\n", ""),
+    ],
+)
+def test_a_value_that_was_copied_wrongly_is_told_and_no_other(answer, printed, almost):
+    text = feedback.not_in_output(answer, False, printed)
+    assert (f"which has `{almost}`" in text) if almost else "which has" not in text
 
 
 def test_numbers_are_made_of_the_one_column_of_text_that_a_line_names(tmp_path):
