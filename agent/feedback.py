@@ -85,7 +85,7 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
 
     Told are a parenthesis that closes `print` too early, a column's name that is almost right, rows taken by
     label as if they were columns, a value taken for a column, a table of one column where that column was
-    meant, `.any()` of one value,
+    meant, `.any()` of one value, dates among which other text stands,
     methods of text on numbers, an amount as text where its numbers stand in another column, a condition whose
     value is spelt otherwise or stands in another column.
     """
@@ -105,6 +105,8 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
         mended = _with_rows_of(line, *found)
     elif error.kind == "AttributeError" and ".str accessor" in error.message:
         mended = _without_text_methods(line)
+    elif error.kind in ("ValueError", "DateParseError") and re.search(_NO_DATE, error.message):
+        mended = re.sub(r"(pd\.to_datetime\((?:[^()]|\([^()]*\))*)\)", r"\1, errors='coerce')", line)
     elif error.kind == "AttributeError" and (found := _ONE_VALUE.search(error.message)):
         mended = line.replace(f".{found[1]}()", "")
     elif _are_text(error):
@@ -117,6 +119,7 @@ def corrected_line(execution: Execution, tables: Sequence[TableProfile]) -> str:
     return clip_characters(mended.strip(), 300)
 
 
+_NO_DATE = r"doesn't match format|[Uu]nknown datetime string|unconverted data|Out of bounds"
 _ONE_VALUE = re.compile(r"'(?:bool|int|float|str)' object has no attribute '(any|all|sum|item|tolist)'")
 
 

@@ -157,7 +157,7 @@ class Sought(Record):
         value, column: What was looked for, and where.
         other: The column that holds it; the same one where it is spelt otherwise there, "" where none does.
         values: Up to three of the real values that were most likely meant, as code would have them.
-        spelt: Whether it is the same column, and the value is only written in another way.
+        spelt: Whether it is the same column, which has the value written in another way or among other words.
         written, instead: The condition in the code, and one that finds something, "" if there is none.
     """
 

@@ -55,7 +55,7 @@ class Place:
 
     column: str
     values: list
-    spelt: bool  # in the very column where it was looked for
+    spelt: bool  # in the very column where it was looked for, in another way or among other words
 
 
 def of_step(
@@ -136,7 +136,8 @@ def _place(frame: pd.DataFrame, condition: Condition) -> Place | None:
             return Place(name, same, name == condition.column)
     for name, values in texts.items() if len(wanted) >= SHORTEST else ():
         if within := [one for one in values if wanted in _folded(one)]:
-            return Place(name, within, False)
+            words = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+            return Place(name, within, name == condition.column and bool(words.search(_folded(within[0]))))
     folded = {_folded(one): one for values in own.values() for one in values[:MOST_COMPARED]}
     near = difflib.get_close_matches(wanted, folded, n=1, cutoff=ALIKE)
     return Place(condition.column, [folded[near[0]]], True) if near else Place("", [], False)

@@ -300,6 +300,30 @@ def test_a_value_that_was_copied_wrongly_is_told_and_no_other(answer, printed, a
     assert (f"which has `{almost}`" in text) if almost else "which has" not in text
 
 
+def test_dates_among_which_other_text_stands_are_converted_all_the_same(tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_text("Month,Stars\n2019-4,1\nmissing,2\n2015-12,5\n", encoding="utf-8")
+    with sandbox.open([path]) as session:
+        for code in (
+            "print(pd.to_datetime(df['Month']).min())",
+            "print(pd.to_datetime(df['Month'], format='%Y-%m').min())",
+            "print(pd.to_datetime(df['Month'].str.strip()).min())",
+        ):
+            execution = session.run(code)
+            assert execution.error
+            line = feedback.corrected_line(execution, session.profile())
+            assert session.run(line).stdout == "2015-12-01 00:00:00\n"
+
+
+def test_a_part_of_a_value_that_was_taken_for_the_whole_is_told_though_zero_was_printed(tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_text("Month,Stars\n2019-4,1\n2019-5,2\n2015-12,5\n20190,3\n", encoding="utf-8")
+    with sandbox.open([path]) as session:
+        told = observed(session.run("print((df['Month'] == '2019').sum())"), session)
+        assert "it has '2019-4', '2019-5'" in told and "df['Month'].str.contains('2019'" in told
+        assert "it has" not in observed(session.run("print((df['Month'] == '201').sum())"), session)
+
+
 def test_numbers_are_made_of_the_one_column_of_text_that_a_line_names(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("Who,Points\nAnn,12\nBo,DNF\nCy,20\n", encoding="utf-8")
