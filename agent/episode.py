@@ -15,6 +15,7 @@ the value stands in the real output since the last failure, in text that was com
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,8 @@ from sandbox import Execution, TableProfile
 
 # Room is kept for so many steps to come; hardly an episode needs more.
 _FORESEEN_STEPS = 5
+# Refused replies that are the same, after which the next one ends the episode.
+_MOST_REPEATS = 2
 
 
 @dataclass(frozen=True)
@@ -229,9 +232,9 @@ class Episode:
         return len(self._steps)
 
     @property
-    def stuck(self) -> bool:
-        """Whether the last reply was refused: a greedy model would most likely repeat itself."""
-        return bool(self._turns) and not self._turns[-1].step
+    def stuck(self) -> int:
+        """How many replies in a row were refused: a greedy model would most likely repeat the last."""
+        return len(list(itertools.takewhile(lambda turn: not turn.step, reversed(self._turns))))
 
     def receive(self, text: str) -> RunCode | Retry | Done:
         """Takes the model's reply: code is to be run and given to `observe`; an answer is checked.
@@ -398,7 +401,8 @@ class Episode:
 
     def _refuse(self, turn: Turn, told: str) -> Retry | Done:
         """Tells the model what is missing, or ends the episode: it repeats itself, or no turns are left."""
-        repeated = any(earlier.text == turn.text and not earlier.step for earlier in self._turns[-1:])
+        before = [earlier.text for earlier in self._turns[-_MOST_REPEATS:] if not earlier.step]
+        repeated = before == [turn.text] * _MOST_REPEATS
         if repeated or len(self._turns) + 1 >= self.limits.max_turns or self._room() < 0:
             self._turns.append(turn)
             self.outcome = "unverified" if self._answer else "no_answer"

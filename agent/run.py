@@ -20,8 +20,9 @@ from agent.protocol import STOP, RunCode
 from sandbox import Execution, SandboxError, Session, TableProfile
 
 HEARTBEAT_SECONDS = 0.25
-# Told that its code was not accepted, a greedy model repeats it word for word; sampling frees it.
-STUCK_TEMPERATURE = 0.8
+# Told that its code was not accepted, a greedy model repeats it word for word; sampling frees it, or at least
+# sampling more freely.
+STUCK_TEMPERATURE, MOST_STUCK = 0.8, 1.4
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,9 @@ def run_many(
     live = list(range(len(jobs)))
     with ThreadPoolExecutor(workers) as pool:
         while live:
-            stuck = [i for i in live if jobs[i][0].stuck]
-            for batch in ([i for i in live if i not in stuck], stuck):
+            refused = {i: jobs[i][0].stuck for i in live}
+            for number in sorted(set(refused.values())):
+                batch = [i for i in live if refused[i] == number]
                 _turn(jobs, clocks, batch, pool, model, temperature, seed)
             for i in live:
                 if jobs[i][0].done:
@@ -236,10 +238,15 @@ def _execute(session: Session, code: str, clock: _Clock) -> Iterator[Event]:
     return future.result()
 
 
+def _freeing(refused: int) -> float:
+    """The temperature after so many refused replies in a row."""
+    return min(STUCK_TEMPERATURE + 0.3 * (refused - 1), MOST_STUCK) if refused else 0.0
+
+
 def _sampling(episode: Episode, temperature: float, seed: int) -> dict:
     return {
         "max_new_tokens": episode.limits.reply_tokens,
-        "temperature": max(temperature, STUCK_TEMPERATURE) if episode.stuck else temperature,
+        "temperature": max(temperature, _freeing(episode.stuck)),
         "stop": STOP,
         "seed": seed + len(episode.messages),
     }

@@ -28,11 +28,32 @@ def silent_slip(execution: Execution, before: Sequence[Execution], tables: Seque
         assigned = set().union(_assigned(tree), *(_assigned(parsed(one.code)) for one in before))
         for name in sorted((_computed_with(tree) - assigned) & with_numbers.keys()):
             return f"{name!r} is text, and was treated as text. Its numbers are in {with_numbers[name]!r}."
+    if told := _asked_of_every_column(tree, names):
+        return told
     for node in ast.walk(tree):
         if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.In | ast.NotIn):
             continue
         if _is_column(node.comparators[0], names):
             return f"`in` looks at a column's row labels, not at its values. {CONTAINS}.any()"
+    return ""
+
+
+def _asked_of_every_column(tree: ast.AST, tables: set[str]) -> str:
+    """What to write instead of `df[df['a'] > 1].any()`, which is one answer for each column."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(
+                    value=ast.Subscript(
+                        value=ast.Name(id=name), slice=ast.Compare() | ast.BinOp() as condition
+                    ),
+                    attr="any" | "all" as asked,
+                ),
+                args=[],
+                keywords=[],
+            ) if name in tables:
+                told = clip_characters(f"print(({ast.unparse(condition)}).{asked}())", _TOLD_CHARACTERS)
+                return f"This is .{asked}() of each column. Of the condition it is: {told}"
     return ""
 
 

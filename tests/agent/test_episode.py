@@ -99,8 +99,10 @@ def test_a_yes_no_question_says_so_and_another_does_not(session):
     assert ["Print True or False" in message for message in asked] == [True, False]
 
 
-def test_repeating_a_refused_answer_ends_unverified(session):
+def test_repeating_a_refused_answer_twice_ends_unverified(session):
     episode, action = play(session, [HEAVIEST, "Answer: Tom", "Answer: Tom"])
+    assert isinstance(action, Retry) and episode.stuck == 2
+    action = episode.receive("Answer: Tom")
     assert action == Done("unverified")
     assert not episode.trajectory().verified
 

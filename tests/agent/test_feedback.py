@@ -184,6 +184,13 @@ def test_a_line_whose_meaning_is_not_plain_is_left_alone(pets, code):
         ("print('Rex' in df['Name'].iloc[0])", ""),
         ("print(df.apply(lambda row: 'R' in row['Name'], axis=1).any())", ""),
         ("print('Name' in df)", ""),
+        (
+            "print(df[(df['Species'] == 'dog') & (df['Name'] == 'Rex')].any())",
+            "print(((df['Species'] == 'dog') & (df['Name'] == 'Rex')).any())",
+        ),
+        ("print(df[df['Species'] == 'dog'].all())", "print((df['Species'] == 'dog').all())"),
+        ("print(df[['Name', 'Species']].any())", ""),
+        ("print(df[df['Species'] == 'dog']['Name'].any())", ""),
     ],
 )
 def test_a_silent_slip_is_pointed_out(pets, code, note):
@@ -313,6 +320,45 @@ def test_dates_among_which_other_text_stands_are_converted_all_the_same(tmp_path
             assert execution.error
             line = feedback.corrected_line(execution, session.profile())
             assert session.run(line).stdout == "2015-12-01 00:00:00\n"
+
+
+def test_an_apostrophe_that_ends_a_text_is_put_in_double_quotes(tmp_path):
+    path = tmp_path / "heads.csv"
+    path.write_text("Name,From\nLorenzo de' Medici,1469\nCosimo,1434\n")
+    with sandbox.open([path]) as session:
+        execution = session.run("print(df[df['Name'] == 'Lorenzo de' Medici']['From'].iloc[0])")
+        line = feedback.corrected_line(execution, session.profile())
+        assert session.run(line).stdout == "1469\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        ("print(df[df['Height'] > 20]['Lift'].tolist())", "['Peak', 'Vanoise']"),
+        ("print(df['Height'].max() - df['Height'].min())", "383.0"),
+        ("print(df[df['Length'] == 4,400]['Lift'].tolist())", "['Peak']"),
+        ("print(df.loc[df['Lift'] == 'Peak', 'Lift'].iloc[1])", "Vanoise"),
+        ("print(df[df['Lift'] == 'Peak']['Height'].values[1])", "56 m"),
+        ("print(df[df['Lift'] == 'Gondola']['Lift'].iloc[2])", "Vanoise"),
+    ],
+)
+def test_what_a_table_from_a_page_holds_is_reached(tmp_path, code, output):
+    path = tmp_path / "lifts.csv"
+    path.write_text("Lift,Height,Length\nGondola,12 m,12\nPeak,395 m (top),4400\nVanoise,56 m,1800\n")
+    with sandbox.open([path]) as session:
+        execution = session.run(code)
+        assert execution.error
+        line = feedback.corrected_line(execution, session.profile())
+        assert session.run(line).stdout == f"{output}\n"
+
+
+def test_no_number_is_made_of_what_begins_like_a_date(tmp_path):
+    path = tmp_path / "days.csv"
+    path.write_text("Day,Score\n12/5/2020,27–3\n1/6/2020,3–1\n", encoding="utf-8")
+    with sandbox.open([path]) as session:
+        for code in ("print(df['Day'] > 3)", "print(df['Score'] > 3)"):
+            execution = session.run(code)
+            assert execution.error and feedback.corrected_line(execution, session.profile()) == ""
 
 
 def test_a_part_of_a_value_that_was_taken_for_the_whole_is_told_though_zero_was_printed(tmp_path):

@@ -115,6 +115,14 @@ def test_a_refused_reply_is_followed_by_a_sampled_one(pets):
     assert [asked["temperature"] for asked in model.asked] == [0, 0, STUCK_TEMPERATURE, 0]
 
 
+def test_the_more_replies_are_refused_the_more_freely_the_next_is_sampled(pets):
+    wrong = "```python\nprint(df['Weight'].max())"
+    model = ScriptedModel(wrong, wrong, wrong, HEAVIEST, ANSWER)
+    assert run(ask(pets, model), model, pets).verified
+    _, _, first, second, last = [asked["temperature"] for asked in model.asked]
+    assert 0 == last < first == STUCK_TEMPERATURE < second
+
+
 def test_many_episodes_share_their_batches_and_keep_their_order(pets):
     lightest = HEAVIEST.replace("idxmax", "idxmin")
     # In turn: both jobs, then the first alone, as the second was refused, then the second, sampled.
