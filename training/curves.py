@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LOSSES = {"loss": "training loss", "eval_loss": "validation loss"}
 SMOOTHED = 10
+# What tells runs apart whose colour is the same: matplotlib has so many.
+_COLOURS, _DASHES = 10, ("-", "--", ":")
 SHARES = {"eval_accuracy": "accuracy", "eval_exec_ok": "a step ran without error"}
 
 
@@ -44,7 +46,7 @@ def draw(card: dict, path: Path) -> None:
 
 
 def compare(cards: Mapping[str, dict], path: Path) -> None:
-    """Draws the curves of several runs, each in a colour, over the share of its steps.
+    """Draws the curves of several runs, each in a colour or with dashes of its own, over the share of its steps.
 
     Args:
         cards: By what the runs are called; all of one model.
@@ -57,11 +59,12 @@ def compare(cards: Mapping[str, dict], path: Path) -> None:
     figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (key, title) in zip(all_axes, panels.items(), strict=True):
-        for name, card in cards.items():
+        for number, (name, card) in enumerate(cards.items()):
             entries = card["loss" if key == "loss" else "validation"]
             points = {entry["step"] / card["steps"]: entry[key] for entry in entries if key in entry}
             values = _smoothed(list(points.values())) if key == "loss" else list(points.values())
-            axes.plot(points.keys(), values, marker="" if key == "loss" else "o", markersize=4, label=name)
+            marker, dashes = "" if key == "loss" else "o", _DASHES[number // _COLOURS % len(_DASHES)]
+            axes.plot(points.keys(), values, marker=marker, markersize=4, linestyle=dashes, label=name)
         axes.set_title(title, fontsize="medium")
         axes.set_xlabel("share of the steps")
         axes.set_xlim(0, 1.03)

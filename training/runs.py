@@ -19,8 +19,8 @@ from training import curves, records, results, summary
 from training.sft import CARD
 
 _COLUMNS = (
-    "run", "samples", "epochs", "rank", "tokens", "seconds", "tokens/s", "validation loss", "questions",
-    "accuracy", "exec_ok",
+    "run", "samples", "epochs", "rank", "learning rate", "tokens", "seconds", "tokens/s", "validation loss",
+    "questions", "accuracy", "exec_ok",
 )  # fmt: skip
 
 
@@ -95,6 +95,7 @@ def _row(name: str, card: dict) -> list[str]:
         f"{card['samples']['train']:,}",
         str(settings["epochs"]),
         str(settings["rank"]),
+        f"{settings['learning_rate']:g}",
         f"{card['tokens']:,}",
         f"{card['seconds']:,.0f}",
         f"{card['tokens_per_second'] or 0:,}",
