@@ -46,7 +46,7 @@ def draw(card: dict, path: Path) -> None:
 
 
 def compare(cards: Mapping[str, dict], path: Path) -> None:
-    """Draws the curves of several runs, each in a colour or with dashes of its own, over the share of its steps.
+    """Draws the curves of several runs, each with a colour or dashes of its own, over the share of its steps.
 
     Args:
         cards: By what the runs are called; all of one model.
