@@ -18,6 +18,7 @@ from agent.mending import (
     LABELS,
     as_value,
     corrected_line,
+    mentions,
     names_in,
     nearest_names,
     text_for_numbers,
@@ -169,18 +170,13 @@ def _hint(execution: Execution, tables: Sequence[TableProfile]) -> str:
         if near:
             return f"For a column write df[{near[0]!r}]."
     with_numbers = number_columns(tables) if text_for_numbers(error) else {}
-    if used := [name for name in with_numbers if re.search(rf"(['\"]){re.escape(name)}\1", error.line)]:
+    if used := [name for name in with_numbers if mentions(error.line, name)]:
         return f"{used[0]!r} is text. Its numbers are in {with_numbers[used[0]]!r}."
     message = error.message.strip("'\"")
     for kinds, pattern, advice in _ADVICE:
         if error.kind in kinds.split() and re.search(pattern, message):
             return advice
     return ""
-
-
-def _names(code: str, column: str) -> bool:
-    """Whether code has the column's name in quotes."""
-    return bool(re.search(rf"(['\"]){re.escape(column)}\1", code))
 
 
 def _whose_columns(code: str, tables: Sequence[TableProfile]) -> str:
@@ -259,7 +255,7 @@ _LOOKED_AT = 4  # columns
 def _look(code: str, tables: Sequence[TableProfile]) -> str:
     """Code that prints the first rows of the columns that the code names."""
     named = [
-        [column.name for column in table.columns if _names(code, column.name)][:_LOOKED_AT]
+        [column.name for column in table.columns if mentions(code, column.name)][:_LOOKED_AT]
         for table in tables
     ]
     columns = max(named, key=len)

@@ -99,7 +99,7 @@ def _converted(line: str, tables: Sequence[TableProfile]) -> str:
     """`print(df.nlargest(3, 'a'))` with numbers made of the one column of text that it names, before it."""
     if len(tables) > 1 or not re.match(r"\w.*[^:]$", line):
         return line
-    texts = [column for column in tables[0].columns if column.kind == "text" and _names(line, column.name)]
+    texts = [column for column in tables[0].columns if column.kind == "text" and mentions(line, column.name)]
     for pattern, numbers in (
         (_NUMBER, "pd.to_numeric({}, errors='coerce')"),
         (_BEGINS_WITH_NUMBER, r"{}.str.extract(r'(-?\d[\d.,]*)')[0].str.replace(',', '').astype(float)"),
@@ -212,7 +212,7 @@ def _with_rows_of(line: str, name: str, frame: str, column: str, value: str) -> 
     return re.sub(rf"{taken}(\[(['\"])[^'\"]+\3\])", lambda found: f"{rows}{found[2]}.iloc[0]", line)
 
 
-def _names(code: str, column: str) -> bool:
+def mentions(code: str, column: str) -> bool:
     """Whether code has the column's name in quotes."""
     return bool(re.search(rf"(['\"]){re.escape(column)}\1", code))
 

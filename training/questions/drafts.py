@@ -290,16 +290,23 @@ def is_additive(view: View, column: str) -> bool:
     return bool((cells % 1 == 0).all() or cells.max() > 1)  # others are fractions, whatever they are called
 
 
-def by_group(view: View, group: str, measure: str, how: Statistic, where: str = "") -> tuple[pd.Series, str]:
+def by_group(
+    view: View, group: str, measure: str, how: Statistic, condition: Condition | None = None
+) -> tuple[pd.Series, str]:
     """The statistic of each group in the groups' order, and the SQL of two columns, group `g` and value `v`.
+
+    Args:
+        condition: Which rows count.
 
     Raises:
         Unfit: a group has no number.
     """
-    values = view.frame.groupby(group)[measure]
+    frame = view.frame if condition is None else view.frame[condition.mask]
+    values = frame.groupby(group)[measure]
     need((values.count() > 0).all())
     g, m = view.sql(group), view.sql(measure)
-    sql = f"select {g} as g, {how.sql}({m}) as v from {view.source} where {g} is not null group by 1"
+    rows = f"{view.source} where {g} is not null and {condition.sql if condition else 'true'}"
+    sql = f"select {g} as g, {how.sql}({m}) as v from {rows} group by 1"
     return values.agg(how.pandas), sql
 
 

@@ -8,9 +8,7 @@ import pandas as pd
 
 from training.questions.drafts import (
     Draft,
-    by_group,
     equals,
-    extreme,
     family,
     in_order,
     labels,
@@ -22,8 +20,6 @@ from training.questions.drafts import (
     say,
     sql_common,
     sql_count,
-    statistic,
-    top_or_bottom,
 )
 from training.questions.views import View
 
@@ -183,27 +179,6 @@ def top_counts(view: View, rng: Random) -> Draft:
     sql = sql_count(view, f"{g} is not null group by {g} order by 1 desc limit {count}")
     slots = {"group": say(view, group, rng), "many": many}
     return Draft([int(counts[name]) for name in best], sql, rows_slots(view, rng) | slots)
-
-
-@family(
-    "Which {many} values of {column} have the {extreme} {statistic} {measure}?",
-    "List the {top} {many} {columns} by {statistic} {measure}.",
-    "Group by {column} and name the {many} with the {extreme} {statistic} {measure}.",
-    "What are the {many} {columns} with the {extreme} {statistic} {measure}?",
-    "{top} {many} {columns} in terms of {statistic} {measure}?",
-    "For which {many} values of {column} is the {statistic} {measure} {extreme}?",
-)
-def top_labels(view: View, rng: Random) -> Draft:
-    column = pick(labels(view), rng)
-    measure = pick(view.roles.measures, rng, besides=[column])
-    how, (count, many) = statistic(view, measure, rng), many_of(rng)
-    need(how.computed)
-    values, sql = by_group(view, column, measure, how)
-    descending, word, order = extreme(rng, values)
-    best = [int(value) for value in ranked(values, descending=descending, first=count)]
-    slots = {"column": say(view, column, rng), "measure": say(view, measure, rng), "statistic": how.word}
-    slots |= {"many": many, "extreme": word, "top": top_or_bottom(word)}
-    return Draft(best, f"select g from ({sql}) order by v {order} limit {count}", slots)
 
 
 @family(

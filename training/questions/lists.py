@@ -12,6 +12,7 @@ from training.questions.drafts import (
     extreme,
     family,
     in_order,
+    labels,
     many_of,
     need,
     pick,
@@ -159,14 +160,23 @@ def top_distinct_values(view: View, rng: Random) -> Draft:
 )
 def top_groups(view: View, rng: Random) -> Draft:
     group, measure = pick(view.roles.groups, rng), pick(view.roles.measures, rng)
+    return _top_groups(view, rng, "group", group, measure)
+
+
+def _top_groups(
+    view: View, rng: Random, slot: str, group: str, measure: str, condition: Condition | None = None
+) -> Draft:
     how, (count, many) = statistic(view, measure, rng), many_of(rng)
     need(how.computed)
-    values, sql = by_group(view, group, measure, how)
+    values, sql = by_group(view, group, measure, how, condition)
     descending, word, order = extreme(rng, values)
     best = ranked(values, descending=descending, first=count)
-    slots = {"group": say(view, group, rng), "measure": say(view, measure, rng), "statistic": how.word}
+    best = [name if isinstance(name, str) else int(name) for name in best]
+    slots = {slot: say(view, group, rng), "measure": say(view, measure, rng), "statistic": how.word}
     slots |= {"many": many, "extreme": word, "top": top_or_bottom(word)}
-    return Draft(best, f"select g from ({sql}) order by v {order} limit {count}", slots)
+    slots |= {"where": condition.text} if condition else {}
+    sql = f"select g from ({sql}) order by v {order} limit {count}"
+    return Draft(best, sql, rows_slots(view, rng) | slots)
 
 
 @family(
@@ -180,19 +190,20 @@ def top_groups(view: View, rng: Random) -> Draft:
 def top_groups_where(view: View, rng: Random) -> Draft:
     condition, measure = equals(view, rng), pick(view.roles.measures, rng)
     group = pick(view.roles.groups, rng, besides=[condition.column])
-    how, (count, many) = statistic(view, measure, rng), many_of(rng)
-    need(how.computed)
-    rows = view.frame[condition.mask].groupby(group)[measure]
-    need((rows.count() > 0).all())
-    values = rows.agg(how.pandas)
-    descending, word, order = extreme(rng, values)
-    best = ranked(values, descending=descending, first=count)
-    g, v = view.sql(group), f"{how.sql}({view.sql(measure)})"
-    where = f"{g} is not null and {condition.sql}"
-    sql = f"select {g} from {view.source} where {where} group by 1 order by {v} {order} limit {count}"
-    slots = {"group": say(view, group, rng), "measure": say(view, measure, rng), "statistic": how.word}
-    slots |= {"many": many, "extreme": word, "top": top_or_bottom(word), "where": condition.text}
-    return Draft(best, sql, rows_slots(view, rng) | slots)
+    return _top_groups(view, rng, "group", group, measure, condition)
+
+
+@family(
+    "Which {many} values of {column} have the {extreme} {statistic} {measure}?",
+    "List the {top} {many} {columns} by {statistic} {measure}.",
+    "Group by {column} and name the {many} with the {extreme} {statistic} {measure}.",
+    "What are the {many} {columns} with the {extreme} {statistic} {measure}?",
+    "{top} {many} {columns} in terms of {statistic} {measure}?",
+    "For which {many} values of {column} is the {statistic} {measure} {extreme}?",
+)
+def top_labels(view: View, rng: Random) -> Draft:
+    column = pick(labels(view), rng)
+    return _top_groups(view, rng, "column", column, pick(view.roles.measures, rng, besides=[column]))
 
 
 @family(
