@@ -300,6 +300,7 @@ def test_code_that_cannot_be_read_gets_no_look_at_the_data(pets):
         ("Jan", "Jon\n", ""),
         ("12345", "12346\n", ""),
         ("Flight 12", "Flight 13\n", ""),
+        ("Station 1", "Station\n", ""),
     ],
 )
 def test_a_value_that_was_copied_wrongly_is_told_and_no_other(answer, printed, almost):
