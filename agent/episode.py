@@ -382,11 +382,19 @@ class Episode:
             step = self._steps[number - 1]
             if step.execution.error:
                 return None
+            if self._only_looked(number):
+                continue
             if matches := step.output.find(answer, self.question):
                 numbers = tuple(sorted({match.line for match in matches}))
                 lines = step.execution.stdout.split("\n")
                 return Evidence(number, numbers, tuple(lines[i] for i in numbers))
         return None
+
+    def _only_looked(self, number: int) -> bool:
+        """Whether the step is the look that failed code was answered with: some rows, which none chose."""
+        code = self._steps[number - 1].execution.code.strip()
+        failed = (step.execution for step in self._steps[: number - 1] if step.execution.error)
+        return any(code == feedback.look(execution.code, self.tables) for execution in failed)
 
     def _what_is_missing(self, answer: str) -> str:
         if not self._steps:
@@ -396,6 +404,8 @@ class Episode:
             return feedback.LAST_STEP_FAILED
         if not last.stdout.strip():
             return f"{feedback.NOTHING_PRINTED} {feedback.reminder(self.question)}"
+        if self._only_looked(len(self._steps)):
+            return f"{feedback.ONLY_LOOKED} {feedback.reminder(self.question)}"
         stated = bool(answers.find(answer, last.stdout))
         return feedback.not_in_output(answer, stated, last.stdout)
 

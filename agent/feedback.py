@@ -215,6 +215,10 @@ NOTHING_RAN = (
 )
 LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
 NOTHING_PRINTED = "The last step printed nothing, so nothing supports this answer. Reply with code."
+ONLY_LOOKED = (
+    "That was only a look at the first rows, which proves no answer. "
+    "Reply with code that computes the answer from the whole table."
+)
 YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
 NOT_YES_OR_NO = (
     "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
@@ -240,8 +244,8 @@ def same_code(ran: Execution, question: str, tables: Sequence[TableProfile]) -> 
     if not line and ran.error.kind in _UNREAD:
         return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
     if not line:
-        look = _look(ran.code, tables)
-        return f"{_SAME_CODE} Look at the data first, then write other code:\n```python\n{look}\n```"
+        first = look(ran.code, tables)
+        return f"{_SAME_CODE} Look at the data first, then write other code:\n```python\n{first}\n```"
     lines = ran.code.split("\n")
     old = lines[ran.error.lineno - 1]
     lines[ran.error.lineno - 1] = old[: len(old) - len(old.lstrip())] + line
@@ -252,8 +256,8 @@ _UNREAD = ("SyntaxError", "IndentationError")  # here no look at the data helps
 _LOOKED_AT = 4  # columns
 
 
-def _look(code: str, tables: Sequence[TableProfile]) -> str:
-    """Code that prints the first rows of the columns that the code names."""
+def look(code: str, tables: Sequence[TableProfile]) -> str:
+    """Code that prints the first rows of the columns that the code names; what it prints proves no answer."""
     named = [
         [column.name for column in table.columns if mentions(code, column.name)][:_LOOKED_AT]
         for table in tables

@@ -14,11 +14,13 @@ import argparse
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from agent import models
 from agent.models import Message, Model, registry, weights
@@ -29,6 +31,7 @@ from training import samples
 FORMATS = ("f32", "f16", "q8_0", "q5_0", "q4_0")
 LARGEST_BYTES = 10_000_000
 PROMPTS, TOKENS = 50, 64
+_AT_ONCE = 5  # prompts
 # Of these, llama.cpp keeps the rows of every matrix in transformers' order; of Llama's queries and keys not.
 ARCHITECTURES = ("qwen2",)
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A|B)\.weight")
@@ -101,10 +104,11 @@ def run_export(options: argparse.Namespace) -> None:
         print(f"This is more than {LARGEST_BYTES:,} bytes: give --bytes {LARGEST_BYTES} or another --format.")
     if options.check:
         prompts = [_asked(sample) for sample in samples.read(options.check, "validation")[:PROMPTS]]
-        for case, share in check(options.model, options.adapter, done.path, prompts).items():
+        for case, share in check(options.model, options.adapter, done.path, prompts):
             print(
                 f"PyTorch and llama.cpp agree {case} on {share:.1%} of {len(prompts)} replies' first "
-                f"{TOKENS} tokens."
+                f"{TOKENS} tokens.",
+                flush=True,
             )
 
 
@@ -269,8 +273,10 @@ def agreement(one: Sequence[str], other: Sequence[str], tokenize: Callable[[str]
     return same / total if total else 1.0
 
 
-def check(name: str, adapter: Path, file: Path, prompts: Sequence[Sequence[Message]]) -> dict[str, float]:
-    """The agreement of PyTorch, in 32 bits, with llama.cpp, both greedy.
+def check(
+    name: str, adapter: Path, file: Path, prompts: Sequence[Sequence[Message]]
+) -> Iterator[tuple[str, float]]:
+    """The agreement of PyTorch, in 32 bits, with llama.cpp, both greedy: pairs of a case and its share.
 
     "without the adapter" the two runtimes are compared; "with the adapter" as it was trained, also what
     cutting and the number format cost; "with the file's numbers" in both, whether they were written right.
@@ -283,25 +289,34 @@ def check(name: str, adapter: Path, file: Path, prompts: Sequence[Sequence[Messa
 
     from training import student
 
-    def replies(model: Model) -> list[str]:
-        return model.generate(prompts, max_new_tokens=TOKENS, temperature=0.0)
+    def replies(model: Model, what: str) -> list[str]:
+        with tqdm(desc=what, total=len(prompts), unit="prompt", file=sys.stderr) as bar:
+            texts = []
+            for first in range(0, len(prompts), _AT_ONCE):
+                some = prompts[first : first + _AT_ONCE]
+                texts += model.generate(some, max_new_tokens=TOKENS, temperature=0.0)
+                bar.update(len(some))
+        return texts
 
-    def said(lora: str) -> list[str]:
+    def said(lora: str, what: str) -> list[str]:
         model = models.load(name, adapter=lora)
         try:
-            return replies(model)
+            return replies(model, f"llama.cpp {what}")
         finally:
             model.close()
 
+    def torch_said(changed: torch.nn.Module | None, what: str) -> list[str]:
+        return replies(student.running(base, changed), f"PyTorch {what}")
+
     base = student.load(name, dtype=torch.float32)
-    without, adapted = said("none"), said(str(file))
     tokenize = _tokens(base.tokenizer)
-    shares = {"without the adapter": agreement(replies(student.running(base)), without, tokenize)}
-    trained = peft.PeftModel.from_pretrained(base.model, adapter)
-    shares["with the adapter"] = agreement(replies(student.running(base, trained)), adapted, tokenize)
-    changed = _add_to(trained.unload(), read(file))
-    shares["with the file's numbers"] = agreement(replies(student.running(base, changed)), adapted, tokenize)
-    return shares
+    case = "without the adapter"
+    yield case, agreement(torch_said(None, case), said("none", case), tokenize)
+    case = "with the adapter"
+    adapted, trained = said(str(file), case), peft.PeftModel.from_pretrained(base.model, adapter)
+    yield case, agreement(torch_said(trained, case), adapted, tokenize)
+    case = "with the file's numbers"
+    yield case, agreement(torch_said(_add_to(trained.unload(), read(file)), case), adapted, tokenize)
 
 
 def read(file: Path) -> list[Matrix]:
@@ -327,7 +342,7 @@ def _add_to(model, changes: Sequence[Matrix]):
     with torch.no_grad():
         for key, weight in model.named_parameters():
             if change := by_name.pop(f"{names.get_name(key.removesuffix('.weight'))}.weight", None):
-                weight += torch.from_numpy(change.b @ change.a)
+                weight += torch.from_numpy(change.b @ change.a).to(weight.device)
     if by_name:
         raise ValueError(f"The model has no {', '.join(by_name)}: the file is for another.")
     return model

@@ -64,6 +64,24 @@ def test_the_same_failing_code_is_not_run_twice(session):
     assert action.feedback.endswith(CODE.format("print(df['Weight (kg)'].max())"))
 
 
+def test_a_look_at_the_data_that_failed_code_was_answered_with_proves_no_answer(session):
+    wrong = CODE.format("print(1 / (len(df) - 3) * df['Weight (kg)'])")
+    look = CODE.format("print(df[['Weight (kg)']].head().to_string())")
+    episode, action = play(session, [wrong, wrong])
+    assert action.feedback.endswith(look)
+    episode.observe(session.run(episode.receive(look).code))
+    action = episode.receive("Answer: 12.0")
+    assert isinstance(action, Retry) and feedback.ONLY_LOOKED in action.feedback
+    episode.observe(session.run(episode.receive(CODE.format("print(df['Weight (kg)'].median())")).code))
+    assert episode.receive("Answer: 12.0") == Done("verified")
+    assert episode.trajectory().evidence.step == 3
+
+
+def test_the_models_own_look_is_evidence(session):
+    own = CODE.format("print(df[['Weight (kg)']].head().to_string())")
+    assert play(session, [own, "Answer: 12.0"])[1] == Done("verified")
+
+
 def test_one_value_is_no_answer_where_a_number_of_them_is_asked_for(session):
     episode = Episode("List the 2 highest weights.", session.profile())
     episode.observe(session.run(episode.receive(CODE.format("print(df['Weight (kg)'].nlargest(2))")).code))

@@ -72,14 +72,14 @@ def test_both_runtimes_agree_with_and_without_the_adapter(
 ):
     monkeypatch.setattr(export, "TOKENS", 24)  # random weights come to a near tie sooner than trained ones
     done = export.export(adapter, base, tmp_path / "a.gguf", number_format)
-    shares = export.check(NAME, adapter, done.path, PROMPTS)
+    shares = dict(export.check(NAME, adapter, done.path, PROMPTS))
     assert min(shares.values()) >= 0.95
 
 
 def test_a_file_that_is_not_the_adapters_is_found_out(adapter, base, tmp_path):
     other = made(tmp_path / "other", lora_alpha=32)
     done = export.export(other, base, tmp_path / "a.gguf", "f32")
-    shares = export.check(NAME, adapter, done.path, PROMPTS)
+    shares = dict(export.check(NAME, adapter, done.path, PROMPTS))
     assert shares["with the adapter"] < 0.9 and shares["with the file's numbers"] >= 0.95
 
 
@@ -87,7 +87,7 @@ def test_of_a_cut_and_quantised_file_both_runtimes_compute_the_same(adapter, bas
     monkeypatch.setattr(export, "TOKENS", 24)
     whole = export.export(adapter, base, tmp_path / "whole.gguf", "q4_0")
     cut = export.export(adapter, base, tmp_path / "a.gguf", "q4_0", whole.bytes // 2)
-    shares = export.check(NAME, adapter, cut.path, PROMPTS)
+    shares = dict(export.check(NAME, adapter, cut.path, PROMPTS))
     assert shares["with the adapter"] < 0.9 and shares["with the file's numbers"] >= 0.95
 
 
@@ -153,7 +153,7 @@ def test_llama_cpp_scales_each_matrix_by_its_own_rank(adapter, base, tmp_path, m
     whole = export.export(adapter, base, tmp_path / "whole.gguf", "f32")
     cut = export.export(tmp_path / "narrow", base, tmp_path / "a.gguf", "f32", whole.bytes // 2)
     assert done.ranks == (32,) * 14 and sorted(cut.ranks) != [cut.ranks[0]] * 14 and cut.error < 1e-3
-    assert export.check(NAME, tmp_path / "narrow", cut.path, PROMPTS)["with the adapter"] >= 0.95
+    assert dict(export.check(NAME, tmp_path / "narrow", cut.path, PROMPTS))["with the adapter"] >= 0.95
 
 
 def test_an_adapter_that_fits_is_not_cut(adapter, base, tmp_path):
