@@ -4,8 +4,10 @@
 
 Copies the exported file to assets/adapters/MODEL/sft-v1.gguf and writes card.json beside it: the run's card,
 the file's digest, and what was measured with and without it. It is loaded by default only if on every
-published benchmark more answers were right with it, and no fewer were executed and verified; that is measured
-before, with `bench --adapter FILE --publish`.
+published benchmark more answers were right with it, more were right and verified, and no more were wrong
+though verified; that is measured before, with `bench --adapter FILE --publish`. The share of verified answers
+alone does not decide: of two models with as many right ones, that which has fewer verified is the better,
+since the wrong answers of the other look like proven ones.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from training.sft import CARD
 
 NAME = "sft-v1.gguf"
 SEED = 0  # of the runs that are compared
-_KEPT = ("exec_ok", "verified", "official", "strict")
+_KEPT = ("exec_ok", "verified", "right_and_verified", "official", "strict")
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -79,10 +81,13 @@ def ship(run: Path, file: Path, adapters: Path, published: Path) -> dict:
 
 
 def _better(own: dict[str, float], other: dict[str, float]) -> bool:
-    """More right answers, and no fewer that were executed and found in real output."""
-    return own["official"] > other["official"] and all(
-        own[key] >= other[key] for key in ("exec_ok", "verified")
-    )
+    """More right answers, more that are proven too, and no more that are wrong and look proven."""
+    more_right = all(own[key] > other[key] for key in ("official", "right_and_verified"))
+    return more_right and _misleading(own) <= _misleading(other)
+
+
+def _misleading(shares: dict[str, float]) -> float:
+    return round(shares["verified"] - shares["right_and_verified"], 6)
 
 
 def _measured(model: str, digest: str, published: Path) -> dict[str, dict[str, dict[str, float]]]:

@@ -17,10 +17,10 @@ def made(tmp_path):
     (run / "run.json").write_text(json.dumps({"model": "coder-0.5b", "tokens": 5}))
     file.write_bytes(b"GGUF")
 
-    def publish(benchmark, official, adapter=True, mode="loop", exec_ok=0.9, problems=160):
-        share = {"rate": official}
-        result = dict.fromkeys(("verified", "official", "strict"), share) | {
-            "exec_ok": {"rate": exec_ok},
+    def publish(benchmark, official, adapter=True, mode="loop", verified=0.9, proven=None, problems=160):
+        result = dict.fromkeys(("exec_ok", "official", "strict"), {"rate": official}) | {
+            "verified": {"rate": verified},
+            "right_and_verified": {"rate": official if proven is None else proven},
             "benchmark": benchmark,
             "mode": mode,
             "seed": 0,
@@ -59,10 +59,17 @@ def test_it_is_not_if_it_was_worse_anywhere(made, tmp_path):
     assert not shipped(made, tmp_path)["measured_better"]
 
 
-def test_it_is_not_if_fewer_answers_were_executed(made, tmp_path):
-    made[3]("a", 0.7, exec_ok=0.8)
+def test_it_is_not_if_it_has_no_more_right_answers_that_are_verified(made, tmp_path):
+    made[3]("a", 0.7, proven=0.5)
     made[3]("a", 0.5, adapter=False)
     assert not shipped(made, tmp_path)["measured_better"]
+
+
+@pytest.mark.parametrize(("verified", "better"), [(0.7, True), (0.8, True), (0.9, False)])
+def test_it_is_not_if_more_wrong_answers_are_verified(made, tmp_path, verified, better):
+    made[3]("a", 0.6, verified=verified)
+    made[3]("a", 0.5, verified=0.7, adapter=False)
+    assert shipped(made, tmp_path)["measured_better"] is better
 
 
 def test_it_is_not_shipped_unmeasured(made, tmp_path):
