@@ -76,7 +76,8 @@ def run_bench(options: argparse.Namespace) -> None:
     try:
         folder = options.out or results.default_folder(benchmark, options.limit, model.name)
         for seed in range(settings.seed, settings.seed + options.repeat):
-            result = results.measure(benchmark, asked, model, folder, replace(settings, seed=seed))
+            once = replace(settings, seed=seed)
+            result = results.measure(benchmark, asked, model, folder, once, taken_from=options.earlier)
             if options.publish:
                 results.publish(result)
     finally:
@@ -106,9 +107,10 @@ def run_suite(options: argparse.Namespace) -> None:
     """Every part of the suite that is there, for every model."""
     if not options.model:
         raise ValueError("A suite compares models: give --model, once for each.")
-    if options.adapter or options.limit or options.sample or options.repeat > 1 or options.torch:
+    single = (options.adapter, options.limit, options.sample, options.torch, options.earlier)
+    if any(single) or options.repeat > 1:
         raise ValueError(
-            "--adapter, --limit, --sample, --repeat and --torch go with --problems; a suite takes "
+            "--adapter, --limit, --sample, --repeat, --torch and --earlier go with --problems; a suite takes "
             "NAME@ADAPTER."
         )
     asked, missing = suite.gather(options.suite, options.data)
@@ -200,6 +202,12 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--workers", type=_positive, default=1, metavar="N", help="a suite's processes")
     command.add_argument("--ray", metavar="ADDRESS|local", help="run a suite's shards on Ray")
     command.add_argument("--out", type=Path, metavar="DIR", help=f"default: a folder in {results.BUILD}")
+    command.add_argument(
+        "--earlier",
+        type=Path,
+        metavar="RUN",
+        help="a run's folder: ask only what the present agent would not answer word for word as then",
+    )
     command.add_argument("--publish", action="store_true", help="also write the result to assets/results")
     actions = command.add_subparsers(metavar="report")
     action = actions.add_parser("report", help="what went wrong in a run, in classes with examples")

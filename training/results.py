@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.models import Model
-from training import bench, records, summary
+from training import bench, earlier, records, summary
 from training.bench import Settings
 from training.problems import Problem
 from training.records import Journal, Prediction
@@ -33,25 +33,32 @@ def measure(
     folder: Path,
     settings: Settings,
     run: Run = bench.run,
+    taken_from: Path | None = None,
 ) -> dict:
     """Asks what the run's own folder in `folder` does not hold yet; returns the result and writes it there.
 
     Args:
         run: What asks; it must leave a prediction for every problem.
+        taken_from: An earlier run's folder, of which is kept what holds today (see `earlier`); the result
+            says of how many problems, as `taken_over`.
 
     Raises:
         ModelError, RunError, SandboxError: as `bench.run`.
     """
     where = folder / f"{settings.mode}-seed{settings.seed}"
-    started = time.perf_counter()
+    more: dict[str, object] = {"slots": settings.slots}
     with bench.journal_of(where, problems, model, settings) as journal:
+        if taken_from:
+            earlier.take_over(taken_from, problems, model, journal, settings)
+        started = time.perf_counter()
         new = len(problems) - len(journal.predictions)
         predictions = run(problems, model, journal, settings)
     if not new and (where / SUMMARY).exists():
         return json.loads((where / SUMMARY).read_text(encoding="utf-8"))
-    more = {"slots": settings.slots}
     if new:
         more["problems_per_hour"] = round(new / (time.perf_counter() - started) * 3600, 1)
+    if taken_from:
+        more["taken_over"] = earlier.count(where)
     config = bench.config(problems, model.name, model.digest, settings)
     result = of(benchmark, config, predictions, **more)
     records.write_json(where / SUMMARY, result)

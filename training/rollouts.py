@@ -335,15 +335,20 @@ def _played(asked: Sequence[tuple[Problem, Sequence[str]]], stage: Stage) -> lis
     with session:
         for problem, replies in asked:
             episode = stage.episode(problem, profile, after=episode)
-            for reply in replies:
-                if episode.done:
-                    break
-                action = episode.receive(reply)
-                if isinstance(action, RunCode):
-                    episode.observe(session.run(action.code))
+            replay(episode, session, replies)
             episode.stop()
             dialog.append(episode.trajectory())
     return dialog
+
+
+def replay(episode: Episode, session: Session, replies: Sequence[str]) -> None:
+    """Gives an episode replies that are known, until it is over or they are; their code is run for real."""
+    for reply in replies:
+        if episode.done:
+            return
+        action = episode.receive(reply)
+        if isinstance(action, RunCode):
+            episode.observe(session.run(action.code))
 
 
 def _objection(trajectory: Trajectory, problem: Problem, replies: Sequence[str], wrong: int) -> str:

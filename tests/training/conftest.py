@@ -4,7 +4,10 @@ import pytest
 
 import sandbox
 from agent import Episode, RunCode
+from agent.models import load
 from training.problems import Problem
+
+from .echo_server import EchoServer
 
 PETS = """\
 Name,Species,City,Weight (kg)
@@ -50,5 +53,28 @@ def problem(pets_csv):
 
     def made(question, answer, answer_type, **extra):
         return Problem("p", question, (pets_csv,), answer, answer_type, **extra)
+
+    return made
+
+
+@pytest.fixture
+def echo():
+    server = EchoServer()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def model(echo):
+    return load(echo.name)
+
+
+@pytest.fixture
+def asked(pets_csv):
+    """Makes problems whose question is their code: (question, answer, type), ..."""
+
+    def made(*rows, table=pets_csv):
+        return [Problem(f"p{i}", code, (table,), gold, kind) for i, (code, gold, kind) in enumerate(rows)]
 
     return made

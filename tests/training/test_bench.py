@@ -11,39 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.models import ModelError, Usage, load
+from agent.models import ModelError, Usage
 from training import bench, records, results, summary
 from training.__main__ import main
 from training.bench import Settings
 from training.problems import Problem, save
 from training.records import Journal, RunError, read_run
 
-from .echo_server import EchoServer
-
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def echo():
-    server = EchoServer()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def model(echo):
-    return load(echo.name)
-
-
-@pytest.fixture
-def asked(pets_csv):
-    """Makes problems whose question is their code: (question, answer, type), ..."""
-
-    def made(*rows, table=pets_csv):
-        return [Problem(f"p{i}", code, (table,), gold, kind) for i, (code, gold, kind) in enumerate(rows)]
-
-    return made
 
 
 @pytest.fixture
