@@ -80,7 +80,7 @@ def table(summaries: dict[str, dict]) -> str:
         ("model or sandbox failed", lambda s: str(s["outcomes"].get("failed", 0))),
         ("results made up", lambda s: str(s["hallucinated_results"])),
         ("steps (mean)", lambda s: f"{s['steps']:.2f}"),
-        ("seconds (mean / median)", lambda s: f"{s['seconds']:.1f} / {s['median_seconds']:.1f}"),
+        ("seconds (mean / median)", _seconds),
         ("tokens read / written (mean)", lambda s: f"{s['prompt_tokens']:,} / {s['output_tokens']:,}"),
     ]
     lines = [f"| | {' | '.join(summaries)} |", "|---|" + "---:|" * len(summaries)]
@@ -102,6 +102,13 @@ def _by_type(predictions: Sequence[Prediction]) -> dict:
         row["official"] += prediction.official
         row["strict"] += prediction.strict
     return counts
+
+
+def _seconds(figures: dict) -> str:
+    """A run that was shared out among unlike machines has none (null): they would compare with no other's."""
+    if figures["seconds"] is None:
+        return "–"
+    return f"{figures['seconds']:.1f} / {figures['median_seconds']:.1f}"
 
 
 def _with_interval(share: dict) -> str:

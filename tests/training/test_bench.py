@@ -231,6 +231,12 @@ def test_published_runs_on_one_benchmark_stand_side_by_side_the_loop_first(three
     assert header == f"| | `{model.name}`, loop | `{model.name}`, no-data |"
 
 
+def test_a_run_on_unlike_machines_shows_no_seconds(three, model, tmp_path):
+    result = results.measure("Pets", three, model, tmp_path / "run", Settings("no-data", slots=1))
+    results.publish(result | {"seconds": None, "median_seconds": None}, tmp_path / "published")
+    assert "| seconds (mean / median) | – |" in results.published("Pets", tmp_path / "published")
+
+
 def test_a_drawn_sample_is_the_same_each_time_and_told_in_the_name(three, echo, tmp_path, capsys):
     save(three, tmp_path / "problems.jsonl")
     common = ["bench", "--problems", str(tmp_path / "problems.jsonl"), "--model", echo.name, "--sample", "2"]
