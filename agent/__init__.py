@@ -1,6 +1,6 @@
 """The agent core: an episode of question, code, real output and answer, and the models that drive it."""
 
-from agent.episode import Done, Episode, EpisodeLimits, Evidence, Retry, Trajectory, Turn
+from agent.episode import Done, Episode, EpisodeLimits, Evidence, Retry, Trajectory, Turn, mere_looks
 from agent.protocol import FinalAnswer, Malformed, RunCode
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "RunCode",
     "Trajectory",
     "Turn",
+    "mere_looks",
 ]

@@ -15,12 +15,13 @@ the value stands in the real output since the last failure, in text that was com
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from agent import answers, feedback, prompts, protocol
+from agent import answers, feedback, prompts, protocol, slips
 from agent.protocol import FinalAnswer, Malformed, RunCode
 from agent.provenance import STATE_LOST, Output, Provenance
 from sandbox import Execution, TableProfile
@@ -166,6 +167,26 @@ class Trajectory:
 def _turn_from_json(data: dict) -> Turn:
     execution = data["execution"] and Execution.from_json(data["execution"])
     return Turn(**{**data, "execution": execution, "forgiven": tuple(data["forgiven"])})
+
+
+def mere_looks(turns: Sequence[Turn]) -> frozenset[int]:
+    """The steps whose code a refusal had given to look at the data, comments and layout aside.
+
+    What they print are rows that no condition chose; a model that is stuck takes its answer from them.
+    """
+    given: set[str] = set()
+    looks = set()
+    for turn in turns:
+        if turn.step and _written_alike(turn.code) in given:
+            looks.add(turn.step)
+        if code := feedback.look_given(turn.feedback):
+            given.add(_written_alike(code))
+    return frozenset(looks)
+
+
+def _written_alike(code: str) -> str:
+    tree = slips.parsed(code)
+    return ast.dump(tree) if tree else code
 
 
 @dataclass
@@ -335,6 +356,8 @@ class Episode:
         if self.steps >= self.limits.max_steps:
             return self._refuse(turn, feedback.NO_STEPS_LEFT)
         if again := self._run_before(code):
+            if not again.error and self.steps in mere_looks(self._turns):
+                return self._refuse(turn, f"{feedback.ONLY_LOOKED} {feedback.reminder(self.question)}")
             return self._refuse(turn, feedback.same_code(again, self.question, self.tables))
         self._pending = turn
         return reply
@@ -378,23 +401,18 @@ class Episode:
 
     def _find_evidence(self, answer: str) -> Evidence | None:
         """The newest step since the last failure whose computed output holds the answer."""
+        looks = mere_looks(self._turns)
         for number in range(len(self._steps), 0, -1):
             step = self._steps[number - 1]
             if step.execution.error:
                 return None
-            if self._only_looked(number):
+            if number in looks:
                 continue
             if matches := step.output.find(answer, self.question):
                 numbers = tuple(sorted({match.line for match in matches}))
                 lines = step.execution.stdout.split("\n")
                 return Evidence(number, numbers, tuple(lines[i] for i in numbers))
         return None
-
-    def _only_looked(self, number: int) -> bool:
-        """Whether the step is the look that failed code was answered with: some rows, which none chose."""
-        code = self._steps[number - 1].execution.code.strip()
-        failed = (step.execution for step in self._steps[: number - 1] if step.execution.error)
-        return any(code == feedback.look(execution.code, self.tables) for execution in failed)
 
     def _what_is_missing(self, answer: str) -> str:
         if not self._steps:
@@ -404,7 +422,7 @@ class Episode:
             return feedback.LAST_STEP_FAILED
         if not last.stdout.strip():
             return f"{feedback.NOTHING_PRINTED} {feedback.reminder(self.question)}"
-        if self._only_looked(len(self._steps)):
+        if self.steps in mere_looks(self._turns):
             return f"{feedback.ONLY_LOOKED} {feedback.reminder(self.question)}"
         stated = bool(answers.find(answer, last.stdout))
         return feedback.not_in_output(answer, stated, last.stdout)

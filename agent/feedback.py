@@ -216,7 +216,7 @@ NOTHING_RAN = (
 LAST_STEP_FAILED = "The last step failed, so nothing supports this answer. Reply with the corrected code."
 NOTHING_PRINTED = "The last step printed nothing, so nothing supports this answer. Reply with code."
 ONLY_LOOKED = (
-    "That was only a look at the first rows, which proves no answer. "
+    "That was only a look at the data, which proves no answer. "
     "Reply with code that computes the answer from the whole table."
 )
 YES_OR_NO = "This is a yes/no question. Reply with code that prints True or False."
@@ -228,6 +228,7 @@ NO_STEPS_LEFT = (
 )
 NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
 _SAME_CODE = "This is the code that just failed, and it was not run again."
+_LOOK_FIRST = f"{_SAME_CODE} Look at the data first, then write other code:"
 _RAN_BEFORE = (
     "This code has just run, and was not run again: its output stands above. If that shows the answer, "
     "reply\nAnswer: <value>\nSummary: <one sentence>\nIf it does not, reply with other code."
@@ -244,8 +245,7 @@ def same_code(ran: Execution, question: str, tables: Sequence[TableProfile]) -> 
     if not line and ran.error.kind in _UNREAD:
         return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
     if not line:
-        first = look(ran.code, tables)
-        return f"{_SAME_CODE} Look at the data first, then write other code:\n```python\n{first}\n```"
+        return f"{_LOOK_FIRST}\n```python\n{_look(ran.code, tables)}\n```"
     lines = ran.code.split("\n")
     old = lines[ran.error.lineno - 1]
     lines[ran.error.lineno - 1] = old[: len(old) - len(old.lstrip())] + line
@@ -256,8 +256,8 @@ _UNREAD = ("SyntaxError", "IndentationError")  # here no look at the data helps
 _LOOKED_AT = 4  # columns
 
 
-def look(code: str, tables: Sequence[TableProfile]) -> str:
-    """Code that prints the first rows of the columns that the code names; what it prints proves no answer."""
+def _look(code: str, tables: Sequence[TableProfile]) -> str:
+    """Code that prints the first rows of the columns that the code names."""
     named = [
         [column.name for column in table.columns if mentions(code, column.name)][:_LOOKED_AT]
         for table in tables
@@ -265,6 +265,12 @@ def look(code: str, tables: Sequence[TableProfile]) -> str:
     columns = max(named, key=len)
     frame = "df" if len(tables) == 1 else tables[named.index(columns)].name
     return f"print({frame}{f'[{columns!r}]' if columns else ''}.head().to_string())"
+
+
+def look_given(told: str) -> str:
+    """The code to look at the data by that a refusal gave, "" if it gave none."""
+    _, given, code = told.partition(f"{_LOOK_FIRST}\n```python\n")
+    return code.removesuffix("\n```") if given else ""
 
 
 def too_few(count: int, printed: Execution) -> str:

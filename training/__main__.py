@@ -77,7 +77,7 @@ def run_bench(options: argparse.Namespace) -> None:
         folder = options.out or results.default_folder(benchmark, options.limit, model.name)
         for seed in range(settings.seed, settings.seed + options.repeat):
             once = replace(settings, seed=seed)
-            result = results.measure(benchmark, asked, model, folder, once, taken_from=options.earlier)
+            result = results.measure(benchmark, asked, model, folder, once, earlier_run=options.earlier)
             if options.publish:
                 results.publish(result)
     finally:
@@ -206,7 +206,7 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "--earlier",
         type=Path,
         metavar="RUN",
-        help="a run's folder: ask only what the present agent would not answer word for word as then",
+        help="an earlier run's folder: ask only what the present agent would not answer as then",
     )
     command.add_argument("--publish", action="store_true", help="also write the result to assets/results")
     actions = command.add_subparsers(metavar="report")

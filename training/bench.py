@@ -83,7 +83,13 @@ def config(problems: Sequence[Problem], model: str, digest: str, settings: Setti
         "data_sha256": records.data_digest(problems),
         "prompt_sha256": records.prompt_digest(),
         "agent_sha256": records.agent_digest(),
+        "sampling_sha256": records.sampling_digest(),
     }
+
+
+def folder_name(settings: Settings) -> str:
+    """Of a run's folder among those of the same model and problems: loop-seed0."""
+    return f"{settings.mode}-seed{settings.seed}"
 
 
 def run(problems: Sequence[Problem], model: Model, journal: Journal, settings: Settings) -> list[Prediction]:

@@ -1,14 +1,15 @@
-"""Answers of an earlier run to which the present agent would come by the very same conversation.
+"""Keeps the answers of an earlier run that the present agent would reach by the same conversation.
 
     take_over(folder, problems, model, journal, settings)
-    count(journal_folder)       # so many of its answers are an earlier run's
+    machines(journal_folder)    # of the answers that were taken over
 
 A change to the agent touches few conversations, and to ask all questions again takes a laptop an hour. So
-each stored conversation is led anew: its replies are given to an episode of the present agent, and their code
-is run for real. If every message comes out as it was, word for word, up to the same end, a greedy model would
-have said the same again, and the answer is kept with its seconds. All others are asked anew, and so are those
-in which a reply was sampled (as replies are after a refused one) or cut at the limit: how that is done may
-have changed. What no message shows is taken to be the same: the stop strings, the runtime, its arithmetic.
+each stored conversation is led anew: its replies are given to an episode of the present agent, their code is
+run for real. If every message comes out as it was, word for word, up to the same end, the model would have
+said the same again, as its greedy replies depend on nothing else, and those sampled after a refused one on a
+seed besides. All other questions are asked anew; where it has changed how replies are drawn (the run's
+`sampling_sha256`), also those with a reply that was sampled or cut. A model without a digest is known by its
+name, and the library that computes it is taken to be the same.
 """
 
 from __future__ import annotations
@@ -20,86 +21,112 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from agent import Trajectory
+from agent import EpisodeLimits, Trajectory
 from agent.models import Model
 from sandbox import InputError, Pool, SandboxError
 from training import bench, records
 from training.bench import Settings
 from training.problems import Problem
-from training.records import Journal
+from training.records import SUMMARY, Journal, RunError
 from training.rollouts import Stage, replay
 
 # What may differ between the runs: whether it does to a conversation is found out.
-_MAY_DIFFER = ("prompt_sha256", "agent_sha256")
-_MARK = "taken_over"  # in a trajectory's `run`
+_MAY_DIFFER = ("prompt_sha256", "agent_sha256", "sampling_sha256")
+_MACHINE = "taken_over_from"  # in a trajectory's `run`: the earlier run's hardware, "" if it is not known
 
 
 def take_over(
     folder: Path, problems: Sequence[Problem], model: Model, journal: Journal, settings: Settings
 ) -> None:
-    """Adds to the journal what holds of the run in `folder`.
+    """Adds to the journal what holds of an earlier run.
 
     Args:
+        folder: The run's, or the one that `bench` named, in which the run of these settings is looked for.
         journal: What it holds already stays as it is.
 
     Raises:
-        RunError: the folder holds no run, or one of another model, of other problems or otherwise asked.
+        ModelError: the model failed to read a value out of an output.
+        RunError: the folder holds no run, or one of another model, of other problems or with other settings.
         SandboxError: this machine cannot run the sandbox.
     """
-    _check(folder, bench.config(problems, model.name, model.digest, settings))
-    _, stored = records.read_run(folder)
-    todo = [p for p in problems if p.id in stored and p.id not in journal.predictions]
+    if not (folder / records.CONFIG).is_file():
+        folder = folder / bench.folder_name(settings)
+    config = bench.config(problems, model.name, model.digest, settings)
+    alike = _check(folder, config)["sampling_sha256"] == config["sampling_sha256"]
+    stored, machine = _trajectories(folder), _hardware(folder)
+    known = journal.predictions.keys() | journal.unjudged.keys()
+    todo = [problem for problem in problems if problem.id in stored and problem.id not in known]
     taken = 0
     with Pool(settings.slots) as pool, tqdm(total=len(todo), unit="problem", file=sys.stderr) as bar:
         stage = Stage(model, pool)
         for problem in todo:
             bar.set_description(f"{taken} taken over")
-            if (trajectory := _led_anew(stored[problem.id], problem, stage)) is not None:
+            trajectory = stored[problem.id]
+            if (alike or _greedy_and_whole(trajectory, model)) and _comes_again(trajectory, problem, stage):
+                trajectory.run[_MACHINE] = machine
                 journal.add_trajectory(problem.id, trajectory)
                 journal.add_prediction(bench.judge(problem, trajectory, model, model))
                 taken += 1
             bar.update()
 
 
-def count(folder: Path) -> int:
-    """How many of a run's answers were taken over from an earlier one."""
+def machines(folder: Path) -> list[str]:
+    """The hardware of those answers of a run that were taken over from an earlier one; "" if not known."""
     _, trajectories = records.read_run(folder)
-    return sum(_MARK in trajectory.run for trajectory in trajectories.values())
+    return [one.run[_MACHINE] for one in trajectories.values() if _MACHINE in one.run]
 
 
-def _check(folder: Path, config: dict) -> None:
+def _check(folder: Path, config: dict) -> dict:
+    """The earlier run's config."""
     if config["mode"] != "loop" or config["temperature"]:
-        raise records.RunError("Only a greedy run of the whole loop is taken over: give no --earlier.")
+        raise RunError("Only a greedy run of the whole loop is taken over: leave out --earlier.")
     path = folder / records.CONFIG
     if not path.is_file():
-        raise records.RunError(f"{folder} holds no {records.CONFIG}: give the folder of a benchmark run.")
+        raise RunError(f"{folder} holds no {records.CONFIG}: give the folder of a benchmark run.")
     held = json.loads(path.read_text(encoding="utf-8"))
-    for name in (name for name in config if name not in _MAY_DIFFER and held.get(name) != config[name]):
-        raise records.RunError(
-            f"{folder} holds a run with another {name} ({held.get(name)}, now {config[name]}): "
-            "give an earlier run of the same, or no --earlier."
-        )
+    for name in (name for name in held | config if name not in _MAY_DIFFER):
+        if held.get(name) != config.get(name):
+            raise RunError(
+                f"{folder} holds a run with another {name} ({held.get(name)}, now {config.get(name)}): "
+                "give an earlier run of the same, or leave out --earlier."
+            )
+    return dict.fromkeys(_MAY_DIFFER) | held
 
 
-def _led_anew(stored: Trajectory, problem: Problem, stage: Stage) -> Trajectory | None:
-    """The trajectory as the present agent records it, if it is the same conversation."""
-    replies = [turn.text for turn in stored.turns]
-    sampled = any(not turn.step for turn in stored.turns[:-1])
-    if sampled or not replies:
-        return None
+def _trajectories(folder: Path) -> dict[str, Trajectory]:
+    try:
+        return records.read_run(folder)[1]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise RunError(
+            f"{folder} holds a run of another form ({error}): leave out --earlier, and all is asked anew."
+        ) from None
+
+
+def _hardware(folder: Path) -> str:
+    path = folder / SUMMARY
+    return json.loads(path.read_text(encoding="utf-8"))["hardware"] if path.is_file() else ""
+
+
+def _greedy_and_whole(trajectory: Trajectory, model: Model) -> bool:
+    """Whether no reply was sampled, as those after a refused one are, nor cut at the present limit."""
+    *before, _ = trajectory.turns or [None]
+    limit = EpisodeLimits.reply_tokens
+    whole = all(model.count_tokens(turn.text) < limit for turn in trajectory.turns)
+    return whole and all(turn.step for turn in before)
+
+
+def _comes_again(stored: Trajectory, problem: Problem, stage: Stage) -> bool:
+    """Whether the present agent leads the same conversation to the same end."""
     try:
         session, profile = stage.open(problem.tables)
     except InputError:
-        return None
+        return False
     with session:
         episode = stage.episode(problem, profile)
-        limit = episode.limits.reply_tokens
-        if any(stage.model.count_tokens(reply) >= limit for reply in replies):
-            return None
         try:
-            replay(episode, session, replies)
+            replay(episode, session, [turn.text for turn in stored.turns])
         except SandboxError:
-            return None
-    anew = episode.trajectory(**{**stored.run, _MARK: True})
-    same = episode.done and (anew.messages, anew.outcome) == (stored.messages, stored.outcome)
-    return anew if same else None
+            return False
+    anew = episode.trajectory()
+    shown = ("messages", "outcome", "answer", "evidence")
+    return episode.done and all(getattr(anew, name) == getattr(stored, name) for name in shown)

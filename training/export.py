@@ -276,7 +276,7 @@ def agreement(one: Sequence[str], other: Sequence[str], tokenize: Callable[[str]
 def check(
     name: str, adapter: Path, file: Path, prompts: Sequence[Sequence[Message]]
 ) -> Iterator[tuple[str, float]]:
-    """The agreement of PyTorch, in 32 bits, with llama.cpp, both greedy: pairs of a case and its share.
+    """Yields the agreement of PyTorch, in 32 bits, with llama.cpp, both greedy: each case and its share.
 
     "without the adapter" the two runtimes are compared; "with the adapter" as it was trained, also what
     cutting and the number format cost; "with the file's numbers" in both, whether they were written right.
@@ -289,8 +289,8 @@ def check(
 
     from training import student
 
-    def replies(model: Model, what: str) -> list[str]:
-        with tqdm(desc=what, total=len(prompts), unit="prompt", file=sys.stderr) as bar:
+    def replies(model: Model, title: str) -> list[str]:
+        with tqdm(desc=title, total=len(prompts), unit="prompt", file=sys.stderr) as bar:
             texts = []
             for first in range(0, len(prompts), _AT_ONCE):
                 some = prompts[first : first + _AT_ONCE]
@@ -298,20 +298,21 @@ def check(
                 bar.update(len(some))
         return texts
 
-    def said(lora: str, what: str) -> list[str]:
+    def said(lora: str, case: str) -> list[str]:
         model = models.load(name, adapter=lora)
         try:
-            return replies(model, f"llama.cpp {what}")
+            return replies(model, f"llama.cpp {case}")
         finally:
             model.close()
 
-    def torch_said(changed: torch.nn.Module | None, what: str) -> list[str]:
-        return replies(student.running(base, changed), f"PyTorch {what}")
+    def torch_said(changed: torch.nn.Module | None, case: str) -> list[str]:
+        return replies(student.running(base, changed), f"PyTorch {case}")
 
     base = student.load(name, dtype=torch.float32)
     tokenize = _tokens(base.tokenizer)
     case = "without the adapter"
-    yield case, agreement(torch_said(None, case), said("none", case), tokenize)
+    plain = said("none", case)
+    yield case, agreement(torch_said(None, case), plain, tokenize)
     case = "with the adapter"
     adapted, trained = said(str(file), case), peft.PeftModel.from_pretrained(base.model, adapter)
     yield case, agreement(torch_said(trained, case), adapted, tokenize)

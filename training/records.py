@@ -29,12 +29,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import BinaryIO
 
-from agent import Trajectory, feedback, prompts, slips
+from agent import EpisodeLimits, Trajectory, feedback, mending, models, prompts, protocol, slips
+from agent import run as driver
 from agent.models.llamacpp import visible_cores
 from training.problems import Problem
 
 ROOT = Path(__file__).parent.parent
 CONFIG, PREDICTIONS, TRAJECTORIES = "config.json", "predictions.jsonl", "trajectories.jsonl"
+SUMMARY = "summary.json"
 # Lines reach the disk so often: where disks are slow, hundreds of episodes would wait for each line.
 SYNC_SECONDS = 2.0
 _LIBRARIES = ("xllamacpp", "transformers", "torch", "peft", "pandas", "numpy", "duckdb", "smolagents")
@@ -248,7 +250,7 @@ def data_digest(problems: Sequence[Problem]) -> str:
 
 def prompt_digest() -> str:
     """SHA-256 of the files that hold every word a model is shown."""
-    return _digest([Path(module.__file__) for module in (prompts, feedback, slips)])
+    return _digest([Path(module.__file__) for module in (prompts, feedback, slips, mending)])
 
 
 def agent_digest() -> str:
@@ -256,8 +258,16 @@ def agent_digest() -> str:
     return _digest(sorted(Path(prompts.__file__).parent.glob("*.py")))
 
 
-def _digest(sources: Sequence[Path]) -> str:
-    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
+def sampling_digest() -> str:
+    """SHA-256 of what a reply depends on besides weights and messages: limits, stop strings, the runtimes."""
+    runtimes = sorted(Path(models.__file__).parent.glob("*.py"))
+    sources = [Path(driver.__file__), Path(protocol.__file__), *runtimes]
+    return _digest(sources, repr(EpisodeLimits()))
+
+
+def _digest(sources: Sequence[Path], more: str = "") -> str:
+    read = (source.read_bytes() for source in sources)
+    return hashlib.sha256(b"\0".join([*read, *filter(None, [more.encode()])])).hexdigest()
 
 
 def environment() -> dict:

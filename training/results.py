@@ -17,11 +17,10 @@ from agent.models import Model
 from training import bench, earlier, records, summary
 from training.bench import Settings
 from training.problems import Problem
-from training.records import Journal, Prediction
+from training.records import SUMMARY, Journal, Prediction
 
 BUILD = Path("build/bench")
 PUBLISHED = records.ROOT / "assets" / "results"
-SUMMARY = "summary.json"
 
 Run = Callable[[Sequence[Problem], Model, Journal, Settings], list[Prediction]]
 
@@ -33,23 +32,24 @@ def measure(
     folder: Path,
     settings: Settings,
     run: Run = bench.run,
-    taken_from: Path | None = None,
+    earlier_run: Path | None = None,
 ) -> dict:
     """Asks what the run's own folder in `folder` does not hold yet; returns the result and writes it there.
 
     Args:
         run: What asks; it must leave a prediction for every problem.
-        taken_from: An earlier run's folder, of which is kept what holds today (see `earlier`); the result
-            says of how many problems, as `taken_over`.
+        earlier_run: A folder of which is kept what the present agent would answer alike (see `earlier`); the
+            result says how many answers that is, as `taken_over`, and has no seconds if another machine gave
+            them.
 
     Raises:
         ModelError, RunError, SandboxError: as `bench.run`.
     """
-    where = folder / f"{settings.mode}-seed{settings.seed}"
+    where = folder / bench.folder_name(settings)
     more: dict[str, object] = {"slots": settings.slots}
     with bench.journal_of(where, problems, model, settings) as journal:
-        if taken_from:
-            earlier.take_over(taken_from, problems, model, journal, settings)
+        if earlier_run:
+            earlier.take_over(earlier_run, problems, model, journal, settings)
         started = time.perf_counter()
         new = len(problems) - len(journal.predictions)
         predictions = run(problems, model, journal, settings)
@@ -57,10 +57,12 @@ def measure(
         return json.loads((where / SUMMARY).read_text(encoding="utf-8"))
     if new:
         more["problems_per_hour"] = round(new / (time.perf_counter() - started) * 3600, 1)
-    if taken_from:
-        more["taken_over"] = earlier.count(where)
     config = bench.config(problems, model.name, model.digest, settings)
     result = of(benchmark, config, predictions, **more)
+    if machines := earlier.machines(where):
+        result["taken_over"] = len(machines)
+        if set(machines) != {result["hardware"]}:
+            result |= {"seconds": None, "median_seconds": None}
     records.write_json(where / SUMMARY, result)
     return result
 

@@ -3,11 +3,11 @@
     python -m training ship build/runs/coder-0.5b/two-passes --file build/coder-0.5b.gguf
 
 Copies the exported file to assets/adapters/MODEL/sft-v1.gguf and writes card.json beside it: the run's card,
-the file's digest, and what was measured with and without it. It is loaded by default only if on every
-published benchmark more answers were right with it, more were right and verified, and no more were wrong
-though verified; that is measured before, with `bench --adapter FILE --publish`. The share of verified answers
-alone does not decide: of two models with as many right ones, that which has fewer verified is the better,
-since the wrong answers of the other look like proven ones.
+the file's digest, and what was measured with and without it, by the same agent. It is loaded by default only
+if on every benchmark that is published with it more answers were right, more were right and verified, and no
+more were wrong though verified; that is measured before, with `bench --adapter FILE --publish`. The share of
+verified answers alone does not decide: with as many right and verified ones, a model that has fewer verified
+is the better, since what the other has more is wrong and looks proven.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from training.sft import CARD
 
 NAME = "sft-v1.gguf"
 SEED = 0  # of the runs that are compared
+_SAME = ("benchmark", "problems", "data_sha256", "agent_sha256")  # in two results that compare
 _KEPT = ("exec_ok", "verified", "right_and_verified", "official", "strict")
 
 
@@ -91,16 +92,26 @@ def _misleading(shares: dict[str, float]) -> float:
 
 
 def _measured(model: str, digest: str, published: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """The shares by benchmark, "with" the adapter of this digest and "without" any."""
-    found: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
+    """The shares by benchmark, "with" the adapter of this digest and "without" any.
+
+    Raises:
+        ValueError: it was measured with the adapter, and not without on the same data by the same agent.
+    """
+    found: dict[tuple, dict[str, dict[str, float]]] = {}
     for path in sorted(published.glob("bench-*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         if result["mode"] != "loop" or result["seed"] != SEED:
             continue
         shares = {key: result[key]["rate"] for key in _KEPT}
-        asked = result["benchmark"], result["problems"]
+        asked = tuple(result[key] for key in _SAME)
         if result["model_digest"].endswith(f"+{digest}"):
             found.setdefault(asked, {})["with"] = shares
         elif result["model"] == model:
             found.setdefault(asked, {})["without"] = shares
-    return {benchmark: pair for (benchmark, _), pair in found.items() if len(pair) == 2}
+    for (benchmark, *_), pair in found.items():
+        if "with" in pair and "without" not in pair:
+            raise ValueError(
+                f"{benchmark} is published with the adapter, and not without it on the same data by the same "
+                "agent: run bench --adapter none --publish."
+            )
+    return {benchmark: pair for (benchmark, *_), pair in found.items() if len(pair) == 2}

@@ -22,7 +22,7 @@ import warnings
 from dataclasses import dataclass
 from decimal import Decimal
 
-from agent import Trajectory, answers, prompts
+from agent import Trajectory, answers, mere_looks, prompts
 from agent.models import Model
 from agent.provenance import Output, replay
 from training.problems import CLOSED, LETTER, Problem
@@ -99,11 +99,16 @@ def verify(trajectory: Trajectory, problem: Problem, extractor: Model | None = N
 def computed_outputs(trajectory: Trajectory) -> list[Output | None]:
     """Each step's output as far as it was computed from the data, None for a step that failed.
 
-    Found again from the stored code and output alone, whatever the trajectory says of itself.
+    Found again from the stored code and output, whatever the trajectory says of its answer. A mere look at
+    the data, which a refusal had given, computed nothing.
     """
     tables = {table["name"]: table["source"] for table in trajectory.tables}
     outputs = replay(tables, trajectory.executions)
-    return [None if e.error else output for e, output in zip(trajectory.executions, outputs, strict=True)]
+    looks = mere_looks(trajectory.turns)
+    return [
+        None if execution.error else Output() if number in looks else output
+        for number, (execution, output) in enumerate(zip(trajectory.executions, outputs, strict=True), 1)
+    ]
 
 
 def reads(answer: str, problem: Problem) -> bool:

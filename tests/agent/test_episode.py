@@ -64,22 +64,26 @@ def test_the_same_failing_code_is_not_run_twice(session):
     assert action.feedback.endswith(CODE.format("print(df['Weight (kg)'].max())"))
 
 
-def test_a_look_at_the_data_that_failed_code_was_answered_with_proves_no_answer(session):
+LOOK = "print(df[['Weight (kg)']].head().to_string())"
+
+
+@pytest.mark.parametrize("look", [LOOK, f"# a look\n{LOOK.replace(chr(39), chr(34))}"])
+def test_a_look_at_the_data_that_a_refusal_gave_proves_no_answer(session, look):
     wrong = CODE.format("print(1 / (len(df) - 3) * df['Weight (kg)'])")
-    look = CODE.format("print(df[['Weight (kg)']].head().to_string())")
     episode, action = play(session, [wrong, wrong])
-    assert action.feedback.endswith(look)
-    episode.observe(session.run(episode.receive(look).code))
-    action = episode.receive("Answer: 12.0")
-    assert isinstance(action, Retry) and feedback.ONLY_LOOKED in action.feedback
+    assert action.feedback.endswith(CODE.format(LOOK))
+    episode.observe(session.run(episode.receive(CODE.format(look)).code))
+    for again in ("Answer: 12.0", CODE.format(look)):
+        action = episode.receive(again)
+        assert isinstance(action, Retry) and feedback.ONLY_LOOKED in action.feedback
     episode.observe(session.run(episode.receive(CODE.format("print(df['Weight (kg)'].median())")).code))
     assert episode.receive("Answer: 12.0") == Done("verified")
     assert episode.trajectory().evidence.step == 3
 
 
-def test_the_models_own_look_is_evidence(session):
-    own = CODE.format("print(df[['Weight (kg)']].head().to_string())")
-    assert play(session, [own, "Answer: 12.0"])[1] == Done("verified")
+@pytest.mark.parametrize("before", [[], [CODE.format("print(df['nope'])")]])
+def test_the_models_own_look_is_evidence(session, before):
+    assert play(session, [*before, CODE.format(LOOK), "Answer: 12.0"])[1] == Done("verified")
 
 
 def test_one_value_is_no_answer_where_a_number_of_them_is_asked_for(session):

@@ -243,7 +243,7 @@ def test_a_drawn_sample_is_the_same_each_time_and_told_in_the_name(three, echo, 
     drawn = []
     for run in ("one", "two"):
         assert main([*common, "--out", str(tmp_path / run)]) == 0
-        stored = json.loads((tmp_path / run / "loop-seed0" / results.SUMMARY).read_text())
+        stored = json.loads((tmp_path / run / "loop-seed0" / records.SUMMARY).read_text())
         assert stored["benchmark"].endswith("problems, 2 drawn")
         drawn.append([p.id for p in records.read_run(tmp_path / run / "loop-seed0")[0]])
     assert drawn[0] == drawn[1] and len(drawn[0]) == 2

@@ -61,6 +61,16 @@ def test_a_right_guess_earns_what_a_wrong_one_does(reward_of):
     assert right == reward_of("print(len(df))", "Answer: Tom", "Answer: Tom")
 
 
+def test_a_value_that_only_a_look_shows_is_not_paid(play, heaviest):
+    wrong, look = "print(df['Name'] * (1 / (len(df) - 4)))", "print(df[['Name']].head().to_string())"
+    trajectory = play(WHO, wrong, wrong, look, "Answer: Rex", "Answer: Rex")
+    assert (
+        trajectory.executions[-1].stdout.count("Rex") == 1 and trajectory.turns[1].feedback.count(look) == 1
+    )
+    reward = compute_trajectory_reward(trajectory, heaviest)
+    assert reward.correct == reward.parseable == reward.executed == 0.0
+
+
 def test_without_the_condition_the_guess_would_be_paid(reward_of):
     assert reward_of("Answer: Rex", "Answer: Rex", require_real_execution=False).correct > 0
 

@@ -17,7 +17,9 @@ def made(tmp_path):
     (run / "run.json").write_text(json.dumps({"model": "coder-0.5b", "tokens": 5}))
     file.write_bytes(b"GGUF")
 
-    def publish(benchmark, official, adapter=True, mode="loop", verified=0.9, proven=None, problems=160):
+    def publish(
+        benchmark, official, adapter=True, mode="loop", verified=0.9, proven=None, problems=160, agent="now"
+    ):
         result = dict.fromkeys(("exec_ok", "official", "strict"), {"rate": official}) | {
             "verified": {"rate": verified},
             "right_and_verified": {"rate": official if proven is None else proven},
@@ -25,6 +27,8 @@ def made(tmp_path):
             "mode": mode,
             "seed": 0,
             "problems": problems,
+            "data_sha256": benchmark,
+            "agent_sha256": agent,
             "model": "coder-0.5b+a" if adapter else "coder-0.5b",
             "model_digest": f"base+{weights.sha256(file)}" if adapter else "base",
         }
@@ -72,9 +76,22 @@ def test_it_is_not_if_more_wrong_answers_are_verified(made, tmp_path, verified, 
     assert shipped(made, tmp_path)["measured_better"] is better
 
 
-def test_it_is_not_shipped_unmeasured(made, tmp_path):
+def test_it_is_not_if_no_more_answers_are_right(made, tmp_path):
+    made[3]("a", 0.5, verified=0.5, proven=0.5)
+    made[3]("a", 0.5, verified=0.5, proven=0.4, adapter=False)
+    assert not shipped(made, tmp_path)["measured_better"]
+
+
+@pytest.mark.parametrize("other", [{"agent": "before"}, {"problems": 20}])
+def test_what_another_agent_or_other_problems_gave_does_not_compare(made, tmp_path, other):
     made[3]("a", 0.7)
-    made[3]("a", 0.5, adapter=False, problems=20)
+    made[3]("a", 0.5, adapter=False, **other)
+    with pytest.raises(ValueError, match="a is published with the adapter, and not without it on the same"):
+        shipped(made, tmp_path)
+
+
+def test_it_is_not_shipped_unmeasured(made, tmp_path):
+    made[3]("a", 0.5, adapter=False)
     with pytest.raises(ValueError, match="Nothing is published of coder-0.5b with a.gguf and without"):
         shipped(made, tmp_path)
     made[1].unlink()
