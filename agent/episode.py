@@ -15,10 +15,9 @@ the value stands in the real output since the last failure, in text that was com
 
 from __future__ import annotations
 
-import ast
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from agent import answers, feedback, prompts, protocol, slips
@@ -169,24 +168,21 @@ def _turn_from_json(data: dict) -> Turn:
     return Turn(**{**data, "execution": execution, "forgiven": tuple(data["forgiven"])})
 
 
-def mere_looks(turns: Sequence[Turn]) -> frozenset[int]:
-    """The steps whose code a refusal had given to look at the data, comments and layout aside.
+def mere_looks(turns: Sequence[Turn], tables: Iterable[str]) -> frozenset[int]:
+    """The steps that only look at the data, after a refusal had told the model to look.
 
     What they print are rows that no condition chose; a model that is stuck takes its answer from them.
+
+    Args:
+        tables: Their names in Python.
     """
-    given: set[str] = set()
-    looks = set()
+    told, looks, names = False, set(), {"df", *tables}
     for turn in turns:
-        if turn.step and _written_alike(turn.code) in given:
+        if told and turn.step and slips.only_looks(turn.code, names):
             looks.add(turn.step)
-        if code := feedback.look_given(turn.feedback):
-            given.add(_written_alike(code))
+        names -= slips.bound(turn.code)
+        told |= feedback.LOOK_FIRST in turn.feedback
     return frozenset(looks)
-
-
-def _written_alike(code: str) -> str:
-    tree = slips.parsed(code)
-    return ast.dump(tree) if tree else code
 
 
 @dataclass
@@ -356,7 +352,7 @@ class Episode:
         if self.steps >= self.limits.max_steps:
             return self._refuse(turn, feedback.NO_STEPS_LEFT)
         if again := self._run_before(code):
-            if not again.error and self.steps in mere_looks(self._turns):
+            if not again.error and self.steps in self._mere_looks():
                 return self._refuse(turn, f"{feedback.ONLY_LOOKED} {feedback.reminder(self.question)}")
             return self._refuse(turn, feedback.same_code(again, self.question, self.tables))
         self._pending = turn
@@ -401,7 +397,7 @@ class Episode:
 
     def _find_evidence(self, answer: str) -> Evidence | None:
         """The newest step since the last failure whose computed output holds the answer."""
-        looks = mere_looks(self._turns)
+        looks = self._mere_looks()
         for number in range(len(self._steps), 0, -1):
             step = self._steps[number - 1]
             if step.execution.error:
@@ -414,6 +410,9 @@ class Episode:
                 return Evidence(number, numbers, tuple(lines[i] for i in numbers))
         return None
 
+    def _mere_looks(self) -> frozenset[int]:
+        return mere_looks(self._turns, (table.name for table in self.tables))
+
     def _what_is_missing(self, answer: str) -> str:
         if not self._steps:
             return feedback.NOTHING_RAN
@@ -422,7 +421,7 @@ class Episode:
             return feedback.LAST_STEP_FAILED
         if not last.stdout.strip():
             return f"{feedback.NOTHING_PRINTED} {feedback.reminder(self.question)}"
-        if self.steps in mere_looks(self._turns):
+        if self.steps in self._mere_looks():
             return f"{feedback.ONLY_LOOKED} {feedback.reminder(self.question)}"
         stated = bool(answers.find(answer, last.stdout))
         return feedback.not_in_output(answer, stated, last.stdout)

@@ -228,7 +228,7 @@ NO_STEPS_LEFT = (
 )
 NEITHER = "Reply with one ```python block, or in this form:\nAnswer: <value>\nSummary: <one sentence>"
 _SAME_CODE = "This is the code that just failed, and it was not run again."
-_LOOK_FIRST = f"{_SAME_CODE} Look at the data first, then write other code:"
+LOOK_FIRST = f"{_SAME_CODE} Look at the data first, then write other code:"
 _RAN_BEFORE = (
     "This code has just run, and was not run again: its output stands above. If that shows the answer, "
     "reply\nAnswer: <value>\nSummary: <one sentence>\nIf it does not, reply with other code."
@@ -245,7 +245,7 @@ def same_code(ran: Execution, question: str, tables: Sequence[TableProfile]) -> 
     if not line and ran.error.kind in _UNREAD:
         return f"{_SAME_CODE} Start anew: one ```python block of simpler lines. {reminder(question)}"
     if not line:
-        return f"{_LOOK_FIRST}\n```python\n{_look(ran.code, tables)}\n```"
+        return f"{LOOK_FIRST}\n```python\n{_look(ran.code, tables)}\n```"
     lines = ran.code.split("\n")
     old = lines[ran.error.lineno - 1]
     lines[ran.error.lineno - 1] = old[: len(old) - len(old.lstrip())] + line
@@ -265,12 +265,6 @@ def _look(code: str, tables: Sequence[TableProfile]) -> str:
     columns = max(named, key=len)
     frame = "df" if len(tables) == 1 else tables[named.index(columns)].name
     return f"print({frame}{f'[{columns!r}]' if columns else ''}.head().to_string())"
-
-
-def look_given(told: str) -> str:
-    """The code to look at the data by that a refusal gave, "" if it gave none."""
-    _, given, code = told.partition(f"{_LOOK_FIRST}\n```python\n")
-    return code.removesuffix("\n```") if given else ""
 
 
 def too_few(count: int, printed: Execution) -> str:

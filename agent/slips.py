@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agent.prompts import clip_characters, number_columns
 from sandbox import Execution, Sought, TableProfile
@@ -141,6 +141,36 @@ def _is_column(node: ast.expr, tables: set[str]) -> bool:
     while isinstance(table, ast.Subscript) and not isinstance(table.slice, ast.Constant):
         table = table.value
     return isinstance(table, ast.Name) and table.id in tables
+
+
+def only_looks(code: str, tables: Collection[str]) -> bool:
+    """Whether code only shows rows or columns of a table: `print(df[["a", "b"]].head().to_string())`.
+
+    Args:
+        tables: Their names in Python, those left out to which other code has given something else.
+    """
+    tree = parsed(code)
+    if not tree or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
+        return False
+    node = tree.body[0].value
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and len(node.args) == 1:
+        node = node.args[0]
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SHOWING:
+        node = node.func.value
+    if isinstance(node, ast.Subscript):
+        names = node.slice.elts if isinstance(node.slice, ast.List) else [node.slice]
+        node = node.value if all(isinstance(name, ast.Constant) for name in names) else node
+    return isinstance(node, ast.Name) and node.id in tables
+
+
+def bound(code: str) -> set[str]:
+    """The names to which code gives something."""
+    tree = parsed(code)
+    names = (node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
+
+
+_SHOWING = ("head", "tail", "sample", "to_string")
 
 
 def parsed(code: str) -> ast.Module | None:

@@ -104,7 +104,7 @@ def computed_outputs(trajectory: Trajectory) -> list[Output | None]:
     """
     tables = {table["name"]: table["source"] for table in trajectory.tables}
     outputs = replay(tables, trajectory.executions)
-    looks = mere_looks(trajectory.turns)
+    looks = mere_looks(trajectory.turns, tables)
     return [
         None if execution.error else Output() if number in looks else output
         for number, (execution, output) in enumerate(zip(trajectory.executions, outputs, strict=True), 1)

@@ -67,7 +67,9 @@ def test_the_same_failing_code_is_not_run_twice(session):
 LOOK = "print(df[['Weight (kg)']].head().to_string())"
 
 
-@pytest.mark.parametrize("look", [LOOK, f"# a look\n{LOOK.replace(chr(39), chr(34))}"])
+@pytest.mark.parametrize(
+    "look", [LOOK, f"# a look\n{LOOK}", "df[['Name', 'Weight (kg)']].head(9)", "print(df.to_string())"]
+)
 def test_a_look_at_the_data_that_a_refusal_gave_proves_no_answer(session, look):
     wrong = CODE.format("print(1 / (len(df) - 3) * df['Weight (kg)'])")
     episode, action = play(session, [wrong, wrong])
@@ -84,6 +86,17 @@ def test_a_look_at_the_data_that_a_refusal_gave_proves_no_answer(session, look):
 @pytest.mark.parametrize("before", [[], [CODE.format("print(df['nope'])")]])
 def test_the_models_own_look_is_evidence(session, before):
     assert play(session, [*before, CODE.format(LOOK), "Answer: 12.0"])[1] == Done("verified")
+
+
+@pytest.mark.parametrize(
+    "computed", ["light = df[df['Weight (kg)'] < 20]", "df = df[df['Weight (kg)'] < 20]"]
+)
+def test_what_was_computed_and_is_then_shown_is_no_mere_look(session, computed):
+    wrong = CODE.format("print(1 / (len(df) - 3) * df['Weight (kg)'])")
+    shown = CODE.format(f"print({computed.split()[0]}['Weight (kg)'].head())")
+    replies = [wrong, wrong, CODE.format(computed), shown, "Answer: 12.0"]
+    assert play(session, replies)[1] == Done("verified")
+    session.run("df = pd.read_csv('pets.csv')")
 
 
 def test_one_value_is_no_answer_where_a_number_of_them_is_asked_for(session):
