@@ -110,7 +110,7 @@ def run_suite(options: argparse.Namespace) -> None:
     single = (options.adapter, options.limit, options.sample, options.torch, options.earlier)
     if any(single) or options.repeat > 1:
         raise ValueError(
-            "--adapter, --limit, --sample, --repeat, --torch and --earlier go with --problems; a suite takes "
+            "--adapter, --limit, --sample, --repeat, --earlier and --torch go with --problems; a suite takes "
             "NAME@ADAPTER."
         )
     asked, missing = suite.gather(options.suite, options.data)
