@@ -78,3 +78,13 @@ def asked(pets_csv):
         return [Problem(f"p{i}", code, (table,), gold, kind) for i, (code, gold, kind) in enumerate(rows)]
 
     return made
+
+
+@pytest.fixture
+def three(asked):
+    """Two are answered at once; the answer to the third is refused, and so its replies are sampled."""
+    return asked(
+        ("print(df['Weight (kg)'].max())", "31.5", "number"),
+        ("print(df['Species'].nunique() > 5)", "True", "boolean"),
+        ("print(df['Age'].max())", "7", "number"),
+    )

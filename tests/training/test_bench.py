@@ -21,15 +21,6 @@ from training.records import Journal, RunError, read_run
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def three(asked):
-    return asked(
-        ("print(df['Weight (kg)'].max())", "31.5", "number"),
-        ("print(df['Species'].nunique() > 5)", "True", "boolean"),
-        ("print(df['Age'].max())", "7", "number"),
-    )
-
-
 def answered(problems, model, folder, **settings):
     """The predictions of a run in the folder, in short."""
     settings = Settings(**{"slots": 1} | settings)

@@ -15,16 +15,6 @@ GREEDY = Settings(slots=1)
 
 
 @pytest.fixture
-def three(asked):
-    """Two are answered at once; the answer to the third is refused, and so its replies are sampled."""
-    return asked(
-        ("print(df['Weight (kg)'].max())", "31.5", "number"),
-        ("print(df['Species'].nunique() > 5)", "True", "boolean"),
-        ("print(df['Age'].max())", "7", "number"),
-    )
-
-
-@pytest.fixture
 def before(three, model, tmp_path):
     """An earlier run of the three; its folder."""
     run(three, model, tmp_path / "before")

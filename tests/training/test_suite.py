@@ -9,16 +9,6 @@ from training.__main__ import main
 from training.bench import Settings
 from training.problems import Problem, ProblemError, save
 
-from .echo_server import EchoServer
-
-
-@pytest.fixture(scope="module")
-def echo():
-    server = EchoServer()
-    yield server
-    server.shutdown()
-    server.server_close()
-
 
 @pytest.fixture
 def data(tmp_path, pets_csv):
