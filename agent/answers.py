@@ -11,6 +11,7 @@ list[number]. A question does not say which it wants, so `find` tries every read
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -89,12 +90,15 @@ def same(answer: str, gold: str, answer_type: str | None = None, *, min_decimals
     """Whether two answers mean the same value of the type (read from `gold` when None).
 
     Numbers agree when the one written with fewer decimals, but at least `min_decimals`, is the other
-    rounded; categories without regard to case, quotes, spacing and a date's midnight; lists as multisets.
+    rounded; categories without regard to case, quotes, spacing and a date's midnight; lists as multisets, an
+    "and" before the last element taken for a comma or for part of a name.
     """
     if answer_type is None:
         answer_type = _suggested_type(gold.strip())
-    left, right = parse(answer, answer_type), parse(gold, answer_type)
-    return left is not None and right is not None and _equal(left, right, min_decimals)
+    if answer.strip() and answer.strip() == gold.strip():
+        return True  # whatever it is, even a list with nan
+    left, right = _readings(answer, answer_type), _readings(gold, answer_type)
+    return any(_equal(one, other, min_decimals) for one, other in itertools.product(left, right))
 
 
 def find(answer: str, output: str) -> list[Match]:
@@ -172,12 +176,21 @@ def _is_bracketed(text: str) -> bool:
     return len(text) >= 2 and text[0] + text[-1] in ("[]", "()", "{}")
 
 
-def _items(text: str) -> list[str]:
+def _readings(text: str, answer_type: str) -> list[Value]:
+    """What the text can be read as: of names there are two ways, as in `Trinidad and Tobago`."""
+    read = [parse(text, answer_type)]
+    if answer_type == "list[category]":
+        read.append(tuple(_items(text, split_at_and=False)))
+    return [value for value in read if value is not None]
+
+
+def _items(text: str, *, split_at_and: bool = True) -> list[str]:
     """The elements of a list as text: a Python list, or else split at commas, semicolons and a last "and"."""
     text = text.strip()
     if _is_bracketed(text):
         try:
             values = ast.literal_eval(text)
+            values = [values] if isinstance(values, str) else values  # ('Rex') is no tuple
             return [str(value).strip() for value in values]
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             text = text[1:-1]
@@ -185,7 +198,8 @@ def _items(text: str) -> list[str]:
                 return text.split()
     # A comma before exactly three digits belongs to a number, unless semicolons separate.
     parts = re.split(r";|\n", text) if ";" in text else re.split(r",(?!\d{3}(?!\d))|\n", text)
-    parts[-1:] = re.split(r"^\s*and\s+|\s+and\s+", parts[-1])
+    if split_at_and:
+        parts[-1:] = re.split(r"^\s*and\s+|\s+and\s+", parts[-1])
     return [item for part in parts if (item := _unquoted(part.strip()))]
 
 

@@ -143,6 +143,9 @@ def _is_column(node: ast.expr, tables: set[str]) -> bool:
     return isinstance(table, ast.Name) and table.id in tables
 
 
+_SHOWING = ("head", "tail", "sample", "to_string")
+
+
 def only_looks(code: str, tables: Collection[str]) -> bool:
     """Whether code only shows rows or columns of a table: `print(df[["a", "b"]].head().to_string())`.
 
@@ -168,9 +171,6 @@ def bound(code: str) -> set[str]:
     tree = parsed(code)
     names = (node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.Name))
     return {name.id for name in names if isinstance(name.ctx, ast.Store)}
-
-
-_SHOWING = ("head", "tail", "sample", "to_string")
 
 
 def parsed(code: str) -> ast.Module | None:

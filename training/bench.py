@@ -116,7 +116,8 @@ def run(problems: Sequence[Problem], model: Model, journal: Journal, settings: S
             for wave in _waves(todo, settings.slots):
                 answer(wave, model, pool, settings, keep)
 
-    return collect(problems, model, journal, work, extractor=model if settings.mode == "loop" else None)
+    # A guess has no output for the third link to read.
+    return collect(problems, model, journal, work, extractor=None if settings.mode == "no-data" else model)
 
 
 def collect(

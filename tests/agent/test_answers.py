@@ -40,6 +40,10 @@ def test_an_answer_is_read_as_what_it_looks_like(text):
         ("", "[]", "list[number]"),
         ("[ 389.  649. 1249.]", "[1249.0, 649.0, 389.0]", "list[number]"),
         ("2021-03-04", "2021-03-04 00:00:00", "category"),
+        ("Trinidad and Tobago", "['Trinidad and Tobago']", "list[category]"),
+        ("Oslo, Trinidad and Tobago", "['Trinidad and Tobago', 'Oslo']", "list[category]"),
+        ("('Rex')", "['Rex']", "list[category]"),
+        ("[1.5, nan]", "[1.5, nan]", "list[number]"),
     ],
 )
 def test_answers_that_mean_the_same(answer, gold, answer_type):
@@ -55,6 +59,7 @@ def test_answers_that_mean_the_same(answer, gold, answer_type):
         ("45%", "0.45", "number"),
         ("East", "West", "category"),
         ("['a']", "['a', 'a']", "list[category]"),
+        ("Trinidad and Tobago", "['Tobago']", "list[category]"),
         ("North", "42", "number"),
     ],
 )
