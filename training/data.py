@@ -9,8 +9,10 @@ same command goes on where it was stopped: rollouts are kept in OUT/rollouts, an
 Every GPU has processes that take one rollout of a source after the other.
 
 DATA holds databench/, wtq/ and samples/ (any CSV and parquet tables below it); a DataBench that is not there
-comes from the Hub. OUT gets train.jsonl, validation.jsonl, the questions of the validation samples as
-validation_problems.jsonl, and a data card.
+comes from the Hub. OUT gets train.jsonl, validation.jsonl, a data card, and problems to measure models on: in
+validation_problems.jsonl those of the validation samples, recoveries, shapes and supplements left out; in
+mentor-hard.jsonl, or where `--pool` says, those that the mentor (without one, the student) was asked at least
+twice and never got right and verified, if their question is in no sample.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ import os
 import re
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,7 @@ from training.rollouts import Rollout
 
 SHAPE_SHARE = 0.1
 VALIDATION_SHARE = 0.05
+MENTOR_HARD = suite.PARTS["mentor-hard"].file
 # Episodes at once on a GPU, and what each may hold; longer conversations are not learned from.
 ON_GPU, ROLLOUT_TOKENS = 256, 3072
 # On each GPU: Python drives the episodes of a process one at a time, and alone it leaves the GPU idle half of
@@ -67,7 +70,17 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--mentor", metavar="NAME", help="a better model, whose answers are taken as well")
     command.add_argument("--own", type=int, default=0, metavar="N", help="questions of our own")
     command.add_argument("--wtq", type=int, default=0, metavar="N", help="questions of WikiTableQuestions")
-    command.add_argument("--temperatures", type=_numbers, default=(0.0, 0.7), metavar="T,T,…")
+    command.add_argument(
+        "--temperatures", type=_numbers, default=(0.0, 0.7), metavar="T,T,…", help="a rollout at each"
+    )
+    command.add_argument(
+        "--pool",
+        type=Path,
+        metavar="FILE",
+        help="where to write what the mentor (without one, the student) never got right and verified in two "
+        f"rollouts or more, and no sample teaches; default OUT/{MENTOR_HARD}. A suite looks for it as "
+        f"DATA/{MENTOR_HARD}",
+    )
     command.add_argument("--recovery", type=float, default=0.2, metavar="SHARE", help="of all; default 0.2")
     command.add_argument("--supplement", action="append", default=[], metavar="NAME=DIR")
     command.add_argument("--fetch", type=int, default=0, metavar="ROWS", help="get supplements from the Hub")
@@ -94,7 +107,9 @@ def run_data(options: argparse.Namespace) -> None:
     voices = [_load(name, options.slots) for name in names]
     student, _ = voices[0]
     try:
-        candidates, mended = successes(_rolled(asked, voices, options), dropped)
+        rolled = list(_rolled(asked, voices, options))
+        hard = unsolved((rollout for _, _, rollout in rolled), voices[-1][0].name)
+        candidates, mended = successes(rolled, dropped)
         with Pool(os.cpu_count() or 1) as pool:
             builder = Builder(student, pool, options.seed, dropped)
             made = builder.clean(candidates)
@@ -108,7 +123,14 @@ def run_data(options: argparse.Namespace) -> None:
                     sources.fetch(name, folder, options.fetch)
                 found = sources.drafts(name, folder, options.out / "tables")
                 made += builder.supplements(found, name)
+        # By its words, since DataBench has one question for the whole table and for its first rows.
+        learned = {one.draft.problem.question for one in made}
+        hard = [problem for problem in hard if problem.question not in learned]
         about = _about(options, [model for model, _ in voices], asked, started)
+        about[f"questions in {MENTOR_HARD}"] = len(hard)
+        pool = options.pool or options.out / MENTOR_HARD
+        pool.parent.mkdir(parents=True, exist_ok=True)
+        problems.save(hard, pool)
         save(options.out, split(made, VALIDATION_SHARE, options.seed), dropped, about, student)
     finally:
         for model, _ in voices:
@@ -122,7 +144,7 @@ def save(
     about: dict[str, object],
     student: Model,
 ) -> None:
-    """Writes the set, the questions of its validation samples, and its card."""
+    """Writes the set, its card, and the problems of its validation samples (see above for which)."""
     for name, of_split in by_split.items():
         samples.write(out, name, [one.sample for one in of_split])
     asked = [one.draft.problem for one in by_split["validation"] if one.draft.source in (*TRAIN, "own")]
@@ -132,6 +154,17 @@ def save(
     of_split = {name: [one.sample for one in made] for name, made in by_split.items()}
     (out / "README.md").write_text(datacard.card(of_split, dropped, about, student.count_tokens), "utf-8")
     print(f"{sum(map(len, of_split.values()))} samples are in {out}; README.md there says which.")
+
+
+def unsolved(rolled: Iterable[Rollout], model: str) -> list[Problem]:
+    """The problems that the model was asked at least twice and never got right and verified."""
+    asked: dict[str, Problem] = {}
+    verdicts: dict[str, list[bool]] = defaultdict(list)
+    for problem, trajectory, prediction in rolled:
+        if trajectory.run.get("model") == model:  # none where a table could not be read
+            asked[problem.id] = problem
+            verdicts[problem.id].append(prediction.official and prediction.verified)
+    return [asked[id] for id, right in verdicts.items() if len(right) > 1 and not any(right)]
 
 
 def _rolled(
@@ -257,7 +290,10 @@ def _about(
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas between: 0,0.7") from None
 
 
 def _supplement(text: str) -> tuple[str, Path]:

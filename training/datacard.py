@@ -12,8 +12,7 @@ LICENCES = {
     "databench": "DataBench (cardiffnlp/databench), train questions; its tables have licences of their own, "
     "named in its card",
     "wtq": "WikiTableQuestions, CC BY-SA 4.0",
-    "own": "questions of this project, Apache-2.0; tables of fivethirtyeight (CC BY 4.0), vega-datasets "
-    "(BSD-3-Clause) and seaborn-data (BSD-3-Clause)",
+    "own": "questions of this project, Apache-2.0; its tables under the licences of your own sample tables",
     "recovery": "made from the samples of the other sources, under their licences",
     "shape": "made from the samples of the other sources, under their licences",
     "jupyter-agent": "jupyter-agent/jupyter-agent-dataset, Apache-2.0; its tables are Kaggle's, under the "

@@ -5,7 +5,8 @@
 
 --bytes gives each matrix the rank with which, over all of them, the strongest directions of the adapter's
 change fit into a file of that size. What this and the format cost is told as the relative error of the
-change; --check has PyTorch and llama.cpp answer the same prompts and compares.
+change; --check has PyTorch and llama.cpp answer the same prompts and compares. Where they disagree by the
+file's own numbers, that is an error.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from training import samples
 FORMATS = ("f32", "f16", "q8_0", "q5_0", "q4_0")
 LARGEST_BYTES = 10_000_000
 PROMPTS, TOKENS = 50, 64
+BY_FILE = "with the file's numbers"
+# By the file's numbers. In the other cases the runtimes' own rounding, the cut and the format cost some, too.
+LEAST_AGREEMENT = 0.95
 _AT_ONCE = 5  # prompts
 # Of these, llama.cpp keeps the rows of every matrix in transformers' order; of Llama's queries and keys not.
 ARCHITECTURES = ("qwen2",)
@@ -92,7 +96,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    """Exports, and prints the size, the error, and the agreement where it is asked for."""
+    """Exports, and prints the size, the error, and the agreement where it is asked for.
+
+    Raises:
+        ValueError: as `export`, or llama.cpp does not say what the file's numbers say.
+    """
     base = weights.fetch(registry.MODELS[options.model].weights, on_stderr())
     done = export(options.adapter, base, options.out, options.format, options.bytes)
     low, high = min(done.ranks), max(done.ranks)
@@ -104,11 +112,18 @@ def run_export(options: argparse.Namespace) -> None:
         print(f"This is more than {LARGEST_BYTES:,} bytes: give --bytes {LARGEST_BYTES} or another --format.")
     if options.check:
         prompts = [_asked(sample) for sample in samples.read(options.check, "validation")[:PROMPTS]]
+        shares = {}
         for case, share in check(options.model, options.adapter, done.path, prompts):
+            shares[case] = share
             print(
                 f"PyTorch and llama.cpp agree {case} on {share:.1%} of {len(prompts)} replies' first "
                 f"{TOKENS} tokens.",
                 flush=True,
+            )
+        if shares[BY_FILE] < LEAST_AGREEMENT:
+            raise ValueError(
+                f"llama.cpp does not compute by {done.path} as PyTorch does: they agree on "
+                f"{shares[BY_FILE]:.1%}, less than {LEAST_AGREEMENT:.0%}. Do not use the file."
             )
 
 
@@ -308,16 +323,16 @@ def check(
     def torch_said(changed: torch.nn.Module | None, case: str) -> list[str]:
         return replies(student.running(base, changed), f"PyTorch {case}")
 
+    bare, adapted = "without the adapter", "with the adapter"
+    # llama.cpp first: a file that it cannot load is told of before the slower PyTorch has begun.
+    with_file, plain = said(str(file), adapted), said("none", bare)
     base = student.load(name, dtype=torch.float32)
     tokenize = _tokens(base.tokenizer)
-    case = "without the adapter"
-    plain = said("none", case)
-    yield case, agreement(torch_said(None, case), plain, tokenize)
-    case = "with the adapter"
-    adapted, trained = said(str(file), case), peft.PeftModel.from_pretrained(base.model, adapter)
-    yield case, agreement(torch_said(trained, case), adapted, tokenize)
-    case = "with the file's numbers"
-    yield case, agreement(torch_said(_add_to(trained.unload(), read(file)), case), adapted, tokenize)
+    yield bare, agreement(torch_said(None, bare), plain, tokenize)
+    trained = peft.PeftModel.from_pretrained(base.model, adapter)
+    yield adapted, agreement(torch_said(trained, adapted), with_file, tokenize)
+    by_file = torch_said(_add_to(trained.unload(), read(file)), BY_FILE)
+    yield BY_FILE, agreement(by_file, with_file, tokenize)
 
 
 def read(file: Path) -> list[Matrix]:

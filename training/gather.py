@@ -97,8 +97,11 @@ def _make_own(folder: Path, path: Path, seed: int) -> None:
     tables = sorted(table for table in folder.rglob("*") if table.suffix in TABLES)
     if not tables:
         raise ProblemError(f"{folder} holds no CSV or parquet tables: put some there, or give --own 0.")
-    dropped: Counter[str] = Counter()
-    made = questions.generate(tables, seed, OWN_PER_TABLE, path.parent, dropped)
+    # Now, since what is derived from a benchmark's table has other digests.
+    objections = {table: _objection([table]) for table in tables}
+    usable = [table for table, reason in objections.items() if not reason]
+    dropped = Counter(filter(None, objections.values()))
+    made = questions.generate(usable, seed, OWN_PER_TABLE, path.parent, dropped)
     lines = [one.problem.to_json(path.parent) | {"family": one.family} for one in made]
     records.write_json(path, {"dropped": dropped, "questions": lines})
 
@@ -138,13 +141,18 @@ def in_turn(lists: Iterable[Sequence]) -> Iterator:
 
 def may_be_used(problem: Problem, source: str, dropped: Dropped) -> bool:
     """Whether its tables can be read and are no benchmark's; counts it where they are not."""
+    if reason := _objection(problem.tables):
+        dropped[source, reason] += 1
+    return not reason
+
+
+def _objection(tables: Iterable[Path]) -> str:
+    """Why the tables may not be trained on, "" if they may."""
     try:
-        for table in problem.tables:
+        for table in tables:
             leaks.allowed(table)
     except leaks.LeakError:
-        dropped[source, "a benchmark's table"] += 1
-        return False
+        return "a benchmark's table"
     except InputError:
-        dropped[source, "table not readable"] += 1
-        return False
-    return True
+        return "table not readable"
+    return ""

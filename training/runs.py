@@ -19,8 +19,8 @@ from training import curves, records, results, summary
 from training.sft import CARD
 
 _COLUMNS = (
-    "run", "samples", "epochs", "rank", "learning rate", "tokens", "seconds", "tokens/s", "validation loss",
-    "questions", "accuracy", "exec_ok",
+    "run", "samples", "epochs", "rank", "learning rate", "tokens", "seconds", "tokens/s", "kept",
+    "validation loss", "questions", "accuracy", "exec_ok",
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def by_model(folders: Sequence[Path]) -> dict[str, dict[str, dict]]:
 
 
 def table(cards: Mapping[str, dict]) -> str:
-    """A Markdown table, a row a run; validation is that of the step that was kept."""
+    """A Markdown table, a row a run: "kept" is which of its steps, and validation is that step's."""
     lines = [f"| {' | '.join(_COLUMNS)} |", f"|---|{'---:|' * (len(_COLUMNS) - 1)}"]
     return "\n".join([*lines, *(f"| {' | '.join(_row(name, card))} |" for name, card in cards.items())])
 
@@ -99,6 +99,7 @@ def _row(name: str, card: dict) -> list[str]:
         f"{card['tokens']:,}",
         f"{card['seconds']:,.0f}",
         f"{card['tokens_per_second'] or 0:,}",
+        f"{card['best_step']} of {card['steps']}",
         f"{kept['eval_loss']:.4f}",
         f"{card['problems']:,}",
         *shares,

@@ -222,10 +222,12 @@ class Sampler:
             except queue.Empty:
                 break
             if request is None:
-                return False
+                break
             if request.reply.set_running_or_notify_cancel():
                 new.append(request)
         if self._closing.is_set():
+            for request in new:  # back to those that are told so
+                self._waiting.put(request)
             return False
         if new:
             self._steps_since = 0

@@ -139,20 +139,24 @@ def _file(files: Path, dataset: str, used: str) -> Path | None:
 def _code_feedback(row: dict, files: Path, work: Path) -> Found:
     messages = row["messages"]
     pairs = [
-        (code, result[1].strip(), later)
+        (number, code, result[1].strip(), later)
         for number, message in enumerate(messages[:-1])
         if (code := _code(message["content"])) and (result := _RESULT.match(messages[number + 1]["content"]))
         for later in [messages[number + 2]["content"] if number + 2 < len(messages) else ""]
     ]
     if not pairs:
         return "no code with its result"
-    code, result, said = pairs[-1]
+    number, code, result, said = pairs[-1]
     table, rest = _literal_table(code)
     if not table:
         return "no table in it"
     if not result or "\n" in result:
         return "the result is not one value"
-    problem = _problem("code-feedback", messages[0]["content"], [_written(table, work)], result)
+    said_by_user = [message["content"] for message in messages[:number] if message["role"] == "user"]
+    asked = [text for text in said_by_user if not _RESULT.match(text)]
+    if not asked:
+        return "no question before the code"
+    problem = _problem("code-feedback", asked[-1], [_written(table, work)], result)
     return _draft(problem, [rest], _sentence(said), "code-feedback", "execution pair")
 
 

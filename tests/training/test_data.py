@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.training.scripted import ByQuestion
-from training import builder, data, gather, leaks, problems, questions, samples
+from training import builder, data, gather, leaks, problems, questions, samples, suite
 from training.bench import Settings
 from training.gather import Asked
 from training.problems import Problem
@@ -191,6 +191,41 @@ def test_a_benchmarks_table_is_left_out_and_counted(build, monkeypatch):
     assert "| wtq | a benchmark's table | 4 |" in (where / "README.md").read_text()
 
 
+def test_nothing_is_derived_from_a_benchmarks_table_either(tmp_path, monkeypatch):
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    for number, name in enumerate(("known", "other"), 1):
+        (folder / f"{name}.csv").write_text(table(number))
+    (digest,) = leaks.digests(folder / "known.csv")
+    monkeypatch.setattr(leaks, "_listed", lambda: {digest: "a-benchmark"})
+    dropped = Counter()
+    asked = gather._own(folder, tmp_path / "work", 0, dropped)
+    names = {path.stem.partition("_")[0] for one in asked for path in one.problem.tables}
+    assert names == {"other"} and any(one.family.startswith("joined") for one in asked)
+    assert dropped["own", "a benchmark's table"] == 1
+
+
+def test_what_the_mentor_never_gets_right_and_no_sample_teaches_is_kept_to_be_asked(build, monkeypatch, tmp_path):
+    mentor, wrong = ByQuestion(replies()), [code_reply("print(len(df))"), answer_reply("12", "It is 12.")]
+    mentor.name = "mentor"
+    mentor.replies |= {DOGS.format(number): wrong for number in (3, 6)}
+    build.model.replies |= {DOGS.format(6): wrong, MOST.format(6): wrong}
+    voices = {"scripted": build.model, "mentor": mentor}
+    monkeypatch.setattr(data, "_load", lambda name, slots: (voices[name], Settings(slots=2)))
+    pool = tmp_path / "given" / suite.PARTS["mentor-hard"].file
+    words = ("--temperatures", "0,0.5", "--mentor", "mentor", "--own", "0", "--wtq", "0")
+    where = build(*words, "--pool", str(pool))
+    hard = [problem.question for problem in suite.find(suite.PARTS["mentor-hard"], pool.parent)]
+    assert sorted(hard) == [DOGS.format(6), ANY.format(3)]
+    learned = str([sample.messages for of_split in read(where).values() for sample in of_split])
+    assert DOGS.format(3) in learned and not any(question in learned for question in hard)
+    assert "- questions in mentor-hard.jsonl: 2" in (where / "README.md").read_text()
+
+
+def test_one_rollout_does_not_tell_what_is_hard(built):
+    assert (built / "mentor-hard.jsonl").read_text() == ""
+
+
 def test_the_questions_of_the_validation_samples_are_there_to_be_asked(built):
     asked = problems.load(built / "validation_problems.jsonl")
     texts = " ".join(str(s.messages) for s in samples.read(built, "validation"))
@@ -307,6 +342,12 @@ def test_bad_input_is_told_before_a_model_is_asked(build, words, reason):
     with pytest.raises(ValueError, match=reason):
         build(*words)
     assert not build.model.asked
+
+
+def test_temperatures_that_are_no_numbers_are_told(build, capsys):
+    with pytest.raises(SystemExit):
+        build("--temperatures", "low")
+    assert "--temperatures: 'low' is not numbers with commas between: 0,0.7" in capsys.readouterr().err
 
 
 def test_several_gpus_share_the_rollouts_and_the_set_is_the_same(build, monkeypatch):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from argparse import ArgumentParser
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from agent import models  # noqa: E402
 from agent.models import registry, weights  # noqa: E402
 from training import export, samples, settings, student  # noqa: E402
+from training.__main__ import main  # noqa: E402
 
 from . import tiny  # noqa: E402
 
@@ -217,17 +217,32 @@ def test_agreement_is_the_share_of_tokens_before_the_first_difference():
     assert agree(["a " * 64 + "b"], ["a " * 64 + "c"]) == 1.0
 
 
-def test_the_command_tells_size_error_and_agreement(adapter, play, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def command(adapter, play, tmp_path):
+    """Runs the command, with a check on one sample."""
     trajectory = play("What is the greatest weight?", "print(df['Weight (kg)'].max())", "Answer: 31.5")
     about = {"source": "own", "family": "maximum", "answer_type": "number", "model": "test"}
     samples.write(tmp_path, "validation", [samples.from_dialog([trajectory], tables_sha256=[], **about)])
-    monkeypatch.setattr(export, "LARGEST_BYTES", 100_000)
-    parser = ArgumentParser()
-    export.add_command(parser.add_subparsers())
     words = ["export", adapter, "--model", NAME, "--out", tmp_path / "a.gguf", "--format", "f16"]
-    options = parser.parse_args([*map(str, words), "--check", str(tmp_path)])
-    options.function(options)
+    return lambda: main([*map(str, words), "--check", str(tmp_path)])
+
+
+def test_the_command_tells_size_error_and_agreement(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(export, "LARGEST_BYTES", 100_000)
+    assert command() == 0
     told = capsys.readouterr().out
     assert f"a.gguf: {(tmp_path / 'a.gguf').stat().st_size:,} bytes, 14 matrices, rank 32, " in told
     assert "This is more than 100,000 bytes: give --bytes 100000 or" in told
     assert "agree without the adapter on " in told and "of 1 replies' first 64 tokens" in told
+
+
+def test_the_command_fails_where_llama_cpp_does_not_compute_by_the_files_numbers(
+    command, base, tmp_path, monkeypatch, capsys
+):
+    other = export.export(made(tmp_path / "other", lora_alpha=8), base, tmp_path / "other.gguf", "f32")
+    real = export.read
+    monkeypatch.setattr(export, "read", lambda file: real(other.path))
+    assert command() == 2
+    told = capsys.readouterr()
+    assert "PyTorch and llama.cpp agree with the file's numbers on " in told.out
+    assert "a.gguf as PyTorch does: they agree on " in told.err and "less than 95%" in told.err

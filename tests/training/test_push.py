@@ -1,6 +1,8 @@
 """What would be put on the Hub: the adapter's files, and a card with its own measured results."""
 
+import json
 from argparse import ArgumentParser
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -11,6 +13,7 @@ from training import push, results, summary
 from training.records import Prediction, write_json
 
 REPO = "owner/tables-lora"
+ADAPTERS = Path(__file__).parents[2] / "assets" / "adapters"
 
 
 def prediction(number, right):
@@ -140,3 +143,11 @@ def test_what_cannot_be_pushed_is_said(folder, tmp_path):
     other = folder.rename(tmp_path / "mine")
     with pytest.raises(ValueError, match="does not say which model its adapter is for"):
         push.prepare(other, REPO, results.PUBLISHED, tmp_path / "build")
+
+
+@pytest.mark.parametrize("folder", sorted(ADAPTERS.iterdir()), ids=lambda folder: folder.name)
+def test_a_shipped_adapter_is_the_file_that_its_card_is_about_and_below_ten_megabytes(folder):
+    card = json.loads((folder / "card.json").read_text())
+    (file,) = folder.glob("*.gguf")
+    assert (card["file"], card["sha256"]) == (file.name, weights.sha256(file))
+    assert file.stat().st_size < 10_000_000

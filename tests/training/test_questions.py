@@ -4,6 +4,7 @@ import statistics
 from collections import Counter
 from random import Random
 
+import pandas as pd
 import pytest
 
 from agent import prompts
@@ -515,6 +516,18 @@ def test_families_of_derived_tables_are_asked_and_agree(derived):
         assert asked > 10
 
 
+def test_a_limit_has_its_currency_when_the_amounts_are_in_one_of_two_tables(tmp_path):
+    path = tmp_path / "pets.csv"
+    path.write_text(PETS)
+    made = [
+        question
+        for seed in range(4)
+        for question in questions.generate([path], seed, 300, tmp_path / str(seed))
+        if question.family.startswith("joined")
+    ]
+    assert any("$" in question.problem.question for question in made)
+
+
 # generate()
 
 
@@ -603,6 +616,14 @@ def test_snapshots_of_one_table_do_not_crowd_out_others(tmp_path):
         paths[-1].write_text(PETS.replace("31.5", str(30 + number)))
     asked = {question.problem.tables[0] for question in questions.generate(paths, 0, 5)}
     assert len(asked) == making.SAME_COLUMNS
+
+
+def test_an_empty_text_in_a_parquet_file_starts_with_no_letter(tmp_path):
+    path = tmp_path / "shops.parquet"
+    shops = ["", *(f"Aldi {number}" for number in range(9))]
+    pd.DataFrame({"shop": shops, "sales": range(0, 100, 10)}).to_parquet(path)
+    asked = [one.problem for one in questions.generate([path], 0, 300) if one.family == "count starting with"]
+    assert [problem.answer for problem in asked] == ["9"]
 
 
 def test_files_that_are_no_clear_table_are_passed_over(tmp_path):

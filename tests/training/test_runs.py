@@ -49,9 +49,10 @@ def test_each_models_runs_are_in_a_table_with_what_their_kept_step_was_measured_
     folders = [run("one"), run("two", model="coder-1.5b"), run("by-loss", validation=without, problems=0)]
     assert main(["runs", *folders]) == 0
     first, second = capsys.readouterr().out.split("## coder-1.5b")
-    row = "| one | 1,234 | 2 | 16 | 0.0003 | 2,000,000 | 40 | 49,505 | 0.2500 | 89 | 80.0% | 95.0% |"
+    ran = "1,234 | 2 | 16 | 0.0003 | 2,000,000 | 40 | 49,505 | 2 of 4 | 0.2500"
+    row = f"| one | {ran} | 89 | 80.0% | 95.0% |"
     assert first.startswith("## coder-0.5b") and row in first and "| two |" not in first
-    assert "| by-loss | 1,234 | 2 | 16 | 0.0003 | 2,000,000 | 40 | 49,505 | 0.2500 | 0 |  |  |" in first
+    assert f"| by-loss | {ran} | 0 |  |  |" in first
     assert "| two |" in second
 
 

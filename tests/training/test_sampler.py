@@ -149,6 +149,14 @@ def test_those_who_wait_learn_that_it_was_closed(many):
         many.generate(CONVERSATIONS[:1])
 
 
+def test_who_asks_while_it_is_being_closed_learns_so(many, monkeypatch):
+    monkeypatch.setattr(sampler, "HEARTBEAT_SECONDS", 30)
+    many.generate(CONVERSATIONS[:1], max_new_tokens=1)
+    many._closing.set()  # as `close` does first; what is asked now comes before what wakes the engine
+    with pytest.raises(ModelError, match="was closed"):
+        next(many.stream(CONVERSATIONS[0]))
+
+
 def test_those_who_wait_learn_why_it_failed(base, monkeypatch):
     def broken(*_):
         raise RuntimeError("device lost")

@@ -120,6 +120,18 @@ def test_a_trace_is_run_for_real_and_becomes_a_sample(found, stage, name, row, a
     assert "whatever it was then" not in said and "/kaggle/" not in said and "read_csv" not in said
 
 
+def test_of_several_questions_the_one_that_the_code_answers_is_asked(found, stage):
+    first = feedback(BUILD + "print((df['sales'] > 3).sum())", "2", "Two of them.")
+    then = feedback(BUILD + "print(df['sales'].mean())", "4.0", "It is 4.")
+    then["messages"][0]["content"] = "And the mean of sales?"
+    failed = then["messages"][1:3]
+    failed[1] = {"role": "user", "content": "Execution result: \nKeyError: 'sale'\n"}
+    asked, *answered = then["messages"]
+    (draft,) = found("code-feedback", {"messages": [*first["messages"], asked, *failed, *answered]})
+    assert (draft.problem.question, draft.problem.answer) == ("And the mean of sales?", "4.0")
+    assert play(draft, stage)[0]
+
+
 @pytest.mark.parametrize(
     ("name", "row", "reason"),
     [

@@ -189,9 +189,10 @@ def limit_text(view: View, column: str, limit: float, rng: Random) -> str:
     unit, plain = view.roles.amounts.get(column), wording.number(limit)
     if not unit or limit < 0 or coin(rng):
         return plain
-    return (
-        f"{plain}%" if unit == "percent" else f"{view.files[view.source][column].dropna().iloc[0][0]}{plain}"
-    )
+    if unit == "percent":
+        return f"{plain}%"
+    cells = next(file[column] for file in view.files.values() if column in file)
+    return f"{cells.dropna().iloc[0][0]}{plain}"
 
 
 def labels(view: View) -> list[str]:
