@@ -1,6 +1,6 @@
 """The same problems answered by smolagents' CodeAgent on the same model, for comparison:
 
-    python -m benchmarks.peer_smolagents --problems databench-lite-dev --model coder-1.5b [--sample N]
+    python -m benchmarks.peer_smolagents --problems databench-lite-validation --model coder-1.5b [--sample N]
 
 It gets the same table card, steps and tokens per reply, and its answers go through the same chain. Runs are
 kept beside those of `python -m training bench`, whose table they join. Its code runs in this process, by
@@ -10,6 +10,7 @@ smolagents' own interpreter, which is no sandbox: ask it published problems only
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ import sandbox
 from agent import EpisodeLimits, Trajectory, Turn, models, prompts
 from agent import run as driver
 from agent.models import Model
-from sandbox import Execution, ExecutionError, InputError, TableProfile
+from sandbox import Execution, ExecutionError, InputError, Limits, TableProfile
+from sandbox import tables as reader
 from training import bench, problems, results, suite
 from training.bench import Keep, Settings
 from training.problems import Problem
@@ -47,18 +49,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--publish", action="store_true")
     options = parser.parse_args()
+    try:
+        measure(options)
+    except (models.ModelError, sandbox.SandboxError, ValueError, OSError) as error:
+        parser.exit(2, f"error: {' '.join(str(error).split())}\n")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Asks what the options name, and prints the table of all runs beside it.
+
+    Raises:
+        ModelError, ProblemError, RunError, SandboxError, OSError: it cannot be done.
+    """
     asked = suite.sample(problems.load(options.problems, options.tables), options.sample)
     benchmark = results.title(options.problems, options.sample)
     model = models.load(options.model, adapter="none")  # the weights alone, as our own untrained run has them
     try:
-        folder = options.out or results.default_folder(benchmark, None, model.name)
+        folder = options.out or results.default_folder(benchmark, model.name)
         settings = Settings("smolagents", options.seed, slots=1)
         result = results.measure(benchmark, asked, model, folder, settings, run)
     finally:
         model.close()
+    print(results.compared(folder))
     if options.publish:
         results.publish(result)
-    print(results.compared(folder))
 
 
 def run(asked: Sequence[Problem], model: Model, journal: Journal, settings: Settings) -> list[Prediction]:
@@ -136,19 +150,13 @@ def task(problem: Problem, tables: Sequence[TableProfile], model: Model) -> str:
 
 
 def frames(problem: Problem, tables: Sequence[TableProfile]) -> dict[str, pd.DataFrame]:
-    """The problem's tables by the names that the card gives them."""
-    read = [frame for path in problem.tables for frame in _read(path)]
+    """The problem's tables by the names that the card gives them, read as for the card."""
+    read: list[pd.DataFrame] = []
+    for path in problem.tables:
+        with contextlib.chdir(path.parent):  # the reader opens a database by its name alone
+            read += [table.frame for table in reader.read_all([Path(path.name)], Limits())]
     names = ["df"] if len(tables) == 1 else [table.name for table in tables]
     return dict(zip(names, read, strict=True))
-
-
-def _read(path: Path) -> list[pd.DataFrame]:
-    match path.suffix.lower():
-        case ".parquet":
-            return [pd.read_parquet(path)]
-        case ".csv" | ".tsv":
-            return [pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")]
-    return list(pd.read_excel(path, sheet_name=None, engine="calamine").values())
 
 
 def _steps(agent: smolagents.CodeAgent) -> list[smolagents.ActionStep]:

@@ -24,8 +24,9 @@ _MODES = {
     "smolagents": "in smolagents’ CodeAgent, which verifies nothing",
 }
 _INTRO = (
-    "How often the answer is right by the benchmark’s own rule; the line shows the 95&nbsp;% interval. "
-    "Beside it, how often code ran without an error, and how often the answer was found in real output."
+    "How often the answer is right by DataBench’s rule, a choice by its letter; the line shows the 95&nbsp;% "
+    "interval. Beside it, how often code ran without an error, and how often the answer was found in real "
+    "output."
 )
 
 

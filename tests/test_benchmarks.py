@@ -1,6 +1,7 @@
 """What the benchmark of the example questions calls grounded, and how it sums up."""
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import sandbox
 from agent.run import new_episode, run
 from benchmarks import examples, files, peer_ydata
 from tests.agent.conftest import ScriptedModel
+from training import problems
+from training.problems import Problem
 
 SALES = Path(__file__).parent.parent / "assets/examples/sales.csv"
 
@@ -165,3 +168,54 @@ def test_tables_are_handed_to_another_profiler_as_they_were_read(tmp_path):
     assert [table.source for table in found.values()] == ["a.csv"] and len(seconds) == 1
     handed = pd.read_parquet(tmp_path / "00000.parquet")
     assert handed["n"].tolist() == [1.5, 2.0] and handed["day"].dt.year.tolist() == [2024, 2024]
+
+
+def peers_frames(*paths):
+    peer = pytest.importorskip("benchmarks.peer_smolagents")
+    with sandbox.open(paths) as session:
+        return peer.frames(Problem("1", "?", paths, "1", "number"), session.profile())
+
+
+def test_a_peer_gets_a_plain_csv_or_parquet_file_as_pandas_reads_it(tmp_path):
+    csv, parquet = tmp_path / "a.csv", tmp_path / "a.parquet"
+    plain = pd.DataFrame({"n": [1.5, None], "k": [1, 2], "name": ["x", None], "b": [True, False]})
+    plain.to_csv(csv, index=False)
+    plain.assign(day=pd.Timestamp("2024-01-02")).to_parquet(parquet)
+    pd.testing.assert_frame_equal(peers_frames(csv)["df"], pd.read_csv(csv))
+    pd.testing.assert_frame_equal(peers_frames(parquet)["df"], pd.read_parquet(parquet))
+
+
+def test_a_peer_gets_the_tables_of_the_card_under_its_names_of_whatever_kind_the_file_is(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x, y", "z"]})
+    frame.to_csv(tmp_path / "t.TSV", sep="\t", index=False)
+    frame.to_csv(tmp_path / "packed.csv.gz", index=False)
+    frame.to_json(tmp_path / "rows.json", orient="records")
+    with sqlite3.connect(tmp_path / "base.sqlite") as base:
+        frame.to_sql("rows", base, index=False)
+    for path in [*tmp_path.iterdir()]:
+        assert peers_frames(path)["df"].to_dict() == frame.to_dict(), path.name
+    book = tmp_path / "book.xlsx"
+    upper = pd.DataFrame({"a": range(5), "b": list("vwxyz"), "c": range(5)})
+    with pd.ExcelWriter(book) as writer:
+        pd.DataFrame().to_excel(writer, sheet_name="empty")
+        upper.to_excel(writer, sheet_name="two", index=False)
+        upper.set_axis([*"def"], axis=1).to_excel(writer, sheet_name="two", index=False, startrow=9)
+    assert ["".join(table) for table in peers_frames(book).values()] == ["abc", "def"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--problems", "nowhere.jsonl"], "nowhere.jsonl is neither a file nor a benchmark"),
+        (["--problems", "{problems}", "--model", "nothing-of-the-kind"], "nothing-of-the-kind"),
+    ],
+)
+def test_a_peers_command_that_fails_ends_with_one_line(tmp_path, monkeypatch, capsys, given, told):
+    peer = pytest.importorskip("benchmarks.peer_smolagents")
+    problems.save([Problem("1", "?", (SALES,), "1", "number")], tmp_path / "one.jsonl")
+    given = [part.format(problems=tmp_path / "one.jsonl") for part in given]
+    monkeypatch.setattr("sys.argv", ["peer_smolagents", *given])
+    with pytest.raises(SystemExit) as end:
+        peer.main()
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and said.startswith("error: ") and told in said and said.count("\n") == 1

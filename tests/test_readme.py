@@ -1,5 +1,6 @@
 """What the README says can be done, can be done: its commands, names and links are taken from its text."""
 
+import itertools
 import json
 import os
 import re
@@ -8,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agent import models
+from agent.models import registry
 from benchmarks import examples
 from sandbox import bench
 from training import results
+from training.__main__ import _parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -34,7 +36,7 @@ def test_its_python_compiles_and_calls_the_public_endpoint():
 
 def test_its_models_are_those_of_the_registry():
     named = re.findall(r"^\| `([^`+]+)(?:\+sft-v1)?` \|", README, re.M)
-    assert {name for name in named if name.startswith(("coder", "gemma"))} == set(models.registry.MODELS)
+    assert {name for name in named if name.startswith(("coder", "gemma"))} == set(registry.MODELS)
 
 
 def test_its_files_exist():
@@ -51,6 +53,33 @@ def test_its_figures_are_the_stored_ones():
         assert results.published(benchmark) in README
     figures = json.loads((ROOT / "assets/results/sandbox.json").read_text())
     assert bench.table(figures) in README
+
+
+def with_and_without(line):
+    """The words of a line: each [optional part] left out, and put in as each of its alternatives."""
+    parts = re.split(r"\[([^\]]+)\]", line)
+    choices = [[part] if i % 2 == 0 else ["", *part.split("|")] for i, part in enumerate(parts)]
+    return [shlex.split("".join(chosen), comments=True) for chosen in itertools.product(*choices)]
+
+
+def test_its_benchmark_commands_are_understood_and_its_report_is_of_one_of_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = re.findall(r"^python -m training (bench .*)", README, re.M)
+    assert lines
+    folders, reported = set(), set()
+    for words in itertools.chain.from_iterable(map(with_and_without, lines)):
+        options = _parser().parse_args(words)
+        if "report" in words:
+            reported.add(options.folder)
+        elif options.problems:
+            file, name = Path(options.problems), options.model[0]
+            if file.suffix:
+                file.parent.mkdir(exist_ok=True)
+                file.touch()
+            adapter = registry._adapter_file(name, options.adapter)
+            title = results.title(options.problems, options.sample, options.limit, options.temperature)
+            folders.add(results.default_folder(title, f"{name}+{adapter.stem}" if adapter else name))
+    assert reported and reported <= folders
 
 
 def test_its_question_is_answered_as_it_says(small_weights):

@@ -1,9 +1,9 @@
 """Training and benchmarks from a terminal:
 
-    python -m training bench --problems databench-lite-dev --model coder-1.5b
-    python -m training bench --problems databench-lite-dev --model coder-1.5b --control no-data
-    python -m training bench --suite hackathon --data DATA --model coder-0.5b --model coder-1.5b
-    python -m training bench report build/bench/databench-lite-dev-coder-1.5b
+    python -m training bench --problems databench-lite-validation --model coder-1.5b
+    python -m training bench --problems databench-lite-validation --model coder-1.5b --control no-data
+    python -m training bench --suite hackathon --data DATA --model coder-1.5b@none --model coder-1.5b
+    python -m training bench report build/bench/databench-lite-validation-coder-1.5b+sft-v1
     python -m training data --data DATA --out build/sft --student coder-1.5b --own 4000 --wtq 4000
     python -m training sft --model coder-0.5b --data build/sft --out build/sft-coder-0.5b
     python -m training runs build/sft-coder-0.5b --publish
@@ -11,7 +11,11 @@
     python -m training ship build/sft-coder-0.5b --file coder-0.5b.gguf
     python -m training push assets/adapters/coder-0.5b --repo OWNER/NAME --dry-run
 
-Exit status: 0 when all was asked, 1 when it was stopped, 2 for bad input or a model that failed.
+`coder-0.5b` and `coder-1.5b` are loaded with this project's adapter, `--adapter none` and, in a suite,
+`@none` without: so the suite above compares the weights alone ("Base") with the trained model ("SFT").
+
+Exit status: 0 when all was asked, 1 when it was stopped, 2 for bad input (be it one part of a
+suite, after the others were asked) or a model that failed.
 """
 
 from __future__ import annotations
@@ -71,19 +75,22 @@ def run_bench(options: argparse.Namespace) -> None:
         raise ValueError("--problems asks one model at a time: give one --model, or a --suite.")
     asked = suite.sample(problems.load(options.problems, options.tables)[: options.limit], options.sample)
     name = next(iter(options.model), models.registry.default_name())
-    benchmark = results.title(options.problems, options.sample)
+    benchmark = results.title(options.problems, options.sample, options.limit, options.temperature)
     model, settings = _model(name, options)
     try:
-        folder = options.out or results.default_folder(benchmark, options.limit, model.name)
-        for seed in range(settings.seed, settings.seed + options.repeat):
-            once = replace(settings, seed=seed)
-            result = results.measure(benchmark, asked, model, folder, once, earlier_run=options.earlier)
-            if options.publish:
-                results.publish(result)
+        folder = options.out or results.default_folder(benchmark, model.name)
+        runs = [replace(settings, seed=settings.seed + more) for more in range(options.repeat)]
+        measured = [
+            results.measure(benchmark, asked, model, folder, once, earlier_run=options.earlier)
+            for once in runs
+        ]
     finally:
         model.close()
     print(results.compared(folder))
     print(f"\nPredictions, trajectories and figures are in {folder}.")
+    if options.publish:
+        for result in measured:
+            results.publish(result)
 
 
 def _model(name: str, options: argparse.Namespace) -> tuple[models.Model, Settings]:
@@ -104,7 +111,11 @@ def _model(name: str, options: argparse.Namespace) -> tuple[models.Model, Settin
 
 
 def run_suite(options: argparse.Namespace) -> None:
-    """Every part of the suite that is there, for every model."""
+    """Every part of the suite that is there, for every model.
+
+    Raises:
+        ProblemError: a part is there but broken; the others were asked and printed before.
+    """
     if not options.model:
         raise ValueError("A suite compares models: give --model, once for each.")
     single = (options.adapter, options.limit, options.sample, options.torch, options.earlier)
@@ -113,9 +124,9 @@ def run_suite(options: argparse.Namespace) -> None:
             "--adapter, --limit, --sample, --repeat, --earlier and --torch go with --problems; a suite takes "
             "NAME@ADAPTER."
         )
-    asked, missing = suite.gather(options.suite, options.data)
+    asked, missing, broken = suite.gather(options.suite, options.data)
     if not asked:
-        raise ValueError(f"No part of the suite can be had: {' '.join(missing.values())}")
+        raise ValueError(f"No part of the suite can be had: {' '.join((missing | broken).values())}")
     settings = _settings(options)
     folder = options.out or results.BUILD / options.suite
     cards = [] if options.ray else suite.gpus()
@@ -125,17 +136,22 @@ def run_suite(options: argparse.Namespace) -> None:
     else:
         outcomes = suite.on_processes(work, options.workers)
     summaries: dict[str, dict[str, dict]] = {}
-    digests = {outcome.model: outcome.digest for outcome in outcomes}
-    for model, parts in suite.joined(outcomes).items():
-        for name, predictions in parts.items():
-            config = bench.config(asked[name], model, digests[model], settings)
-            title = f"{suite.PARTS[name].title}, {options.suite}"
-            result = results.of(title, config, predictions, rules=suite.PARTS[name].rules)
+    for outcome in suite.joined(outcomes):
+        model = outcome.model
+        for name, predictions in outcome.predictions.items():
+            part = suite.PARTS[name]
+            config = bench.config(asked[name], model, outcome.digest, settings)
+            title = results.title(f"{part.title}, {options.suite}", temperature=settings.temperature)
+            result = results.of(title, config, predictions, rules=part.rules)
             summaries.setdefault(model, {})[name] = result
             records.write_json(folder / records.slug(model) / f"{name}.json", result)
-            if options.publish:
+    print(suite.table(summaries, missing | broken))
+    if options.publish:
+        for of_model in summaries.values():
+            for result in of_model.values():
                 results.publish(result)
-    print(suite.table(summaries, missing))
+    if broken:
+        raise problems.ProblemError(f"Not all of the suite was asked: {' '.join(broken.values())}")
 
 
 def run_report(options: argparse.Namespace) -> None:
@@ -181,9 +197,15 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--suite", choices=suite.SUITES, help="several benchmarks for several models")
     command.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the suite's data")
     command.add_argument(
-        "--model", action="append", default=[], metavar="NAME", help="in a suite: several times, NAME@ADAPTER"
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="in a suite: several times, NAME@ADAPTER or NAME@none",
     )
-    command.add_argument("--adapter", metavar="PATH|none", help="a LoRA adapter instead of the model's own")
+    command.add_argument(
+        "--adapter", metavar="PATH|none", help="a LoRA adapter instead of the model's own, or none"
+    )
     command.add_argument(
         "--torch",
         action="store_true",

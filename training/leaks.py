@@ -5,7 +5,13 @@
     python -m training leaks --data DATA     # adds what lies there to training/benchmark_tables.json
 
 The first rows of a table are looked at besides, since DataBench's "lite" tables are the first 20 rows of the
-full ones. The list holds digests only.
+full ones. The list holds digests only, of tables as the sandbox reads them: bring it up to date when its
+readers have changed.
+
+It covers what came with the project: the tables 058 to 065 of DataBench, lite and full (validation), those of
+WikiTableQuestions' dev questions, and those of a sample of DSBench. Not covered, since their data was not at
+hand: the rest of DSBench, DABench, Mentor-hard, and the test splits of DataBench and WikiTableQuestions. The
+command adds each that lies in DATA as the file that `suite.PARTS` names, the test splits as published.
 """
 
 from __future__ import annotations

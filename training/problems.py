@@ -3,6 +3,7 @@
     load("validation_lite.jsonl")                    # any file in the problem format, one JSON object a line
     load("databench-lite-dev")                       # cardiffnlp/databench from the Hub
     load("databench-lite-dev", "databench")          # or from a copy of that repository
+    load("databench-lite-validation")                # the half of dev that no training of ours saw
     load("wtq-dev", "WikiTableQuestions")            # the user's own copy of the published files
     load("dsbench", "DSBench/data_analysis")
     load("dabench", "DABench")
@@ -28,8 +29,14 @@ LETTER, CLOSED = "letter", "closed"
 ANSWER_TYPES = (*answers.ANSWER_TYPES, LETTER, CLOSED)
 
 DATABENCH = "cardiffnlp/databench"
-# Numbers of the folders of each split, as SemEval-2025 Task 8 cut the data set.
-DATABENCH_SPLITS = {"train": range(1, 50), "dev": range(50, 66), "test": range(66, 81)}
+# Numbers of the folders of each split, as SemEval-2025 Task 8 cut the data set; "validation" is the half of
+# dev that no training of ours saw.
+DATABENCH_SPLITS = {
+    "train": range(1, 50),
+    "dev": range(50, 66),
+    "validation": range(58, 66),
+    "test": range(66, 81),
+}
 DATABENCH_SIZES = {"lite": ("sample.parquet", "sample_answer"), "full": ("all.parquet", "answer")}
 WTQ_SPLITS = {
     "train": "random-split-1-train.tsv",
@@ -54,7 +61,7 @@ class Problem:
         answer: The known answer as text; a list as Python writes it.
         answer_type: One of ANSWER_TYPES: the five of DataBench; "letter", one of `choices`; or "closed",
             DABench's `@name[value]`, one or several.
-        choices: Answer texts by letter, for "letter"; empty where only a picture shows them.
+        choices: Answer texts by letter, a capital, for "letter"; empty where only a picture shows them.
         intro: Background that belongs to the question, "" if there is none.
     """
 
@@ -82,6 +89,8 @@ class Problem:
     def from_json(cls, data: dict, folder: Path) -> Problem:
         """The problem that `to_json` wrote; unknown keys are ignored, tables are not looked for.
 
+        Letters may be small ones.
+
         Raises:
             ValueError: a key is missing, or a value is not what it should be.
         """
@@ -89,7 +98,7 @@ class Problem:
             raise ValueError(f"expected an object, got {type(data).__name__}")
         if missing := [k for k in ("id", "question", "tables", "answer", "answer_type") if k not in data]:
             raise ValueError(f"{missing[0]!r} is missing")
-        tables, choices = data["tables"], data.get("choices") or {}
+        tables, choices, intro = data["tables"], data.get("choices") or {}, data.get("intro") or ""
         if not isinstance(tables, list) or not all(isinstance(table, str) for table in tables):
             raise ValueError("'tables' must be a list of paths")
         if not isinstance(choices, dict) or not all(isinstance(text, str) for text in choices.values()):
@@ -98,14 +107,21 @@ class Problem:
             raise ValueError(f"'answer_type' must be one of {', '.join(ANSWER_TYPES)}")
         if not str(data["question"]).strip():
             raise ValueError("'question' is empty")
+        if not isinstance(intro, str):
+            raise ValueError("'intro' must be a text")
+        answer = str(data["answer"])
+        if data["answer_type"] == LETTER:
+            answer, choices = answer.strip().upper(), {key.strip().upper(): choices[key] for key in choices}
+            if choices and answer not in choices:
+                raise ValueError(f"'answer' is {answer!r}, which is none of the choices {', '.join(choices)}")
         return cls(
             id=str(data["id"]),
             question=str(data["question"]),
             tables=tuple(folder / table for table in tables),
-            answer=str(data["answer"]),
+            answer=answer,
             answer_type=data["answer_type"],
             choices=choices,
-            intro=data.get("intro") or "",
+            intro=intro,
         )
 
 
@@ -114,7 +130,8 @@ def load(source: str | Path, folder: str | Path | None = None) -> list[Problem]:
 
     Args:
         source: Path of a file in the problem format; or "databench-lite-SPLIT", "databench-full-SPLIT",
-            "wtq-SPLIT" (SPLIT is train, dev or test), "dsbench" or "dabench".
+            "wtq-SPLIT" (SPLIT is train, dev or test; of DataBench also validation, the half of dev that no
+            training of ours saw), "dsbench" or "dabench".
         folder: For a file, where its tables are, if not beside it. For a name, the copy of the published
             files; DataBench can do without, and then comes from the Hugging Face Hub.
 

@@ -56,7 +56,8 @@ class Prediction:
             not be read and nothing was asked.
         value: The text that was compared: `answer`, or what a model read from real output instead.
         link: The link of `training.verify` that decided.
-        official, strict: Right by the benchmark's own rule, and by ours.
+        official, strict: Right by DataBench's rule (for a letter the letter alone, for a closed form
+            DABench's), and by ours.
         verified: The episode accepted the answer, for which real output was found.
         grounded: The compared value stands in output that was computed from the data.
         exec_ok: At least one step ran without error.

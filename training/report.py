@@ -42,7 +42,7 @@ def classify(prediction: Prediction, trajectory: Trajectory) -> str | None:
         return "model failed"
     if not trajectory.executions:
         return "no code"
-    if trajectory.turns[-1].action != "answer":
+    if not prediction.answer.strip():
         return "limit reached"
     if trajectory.executions[-1].error:
         return "gave up after error"
@@ -101,8 +101,8 @@ def _wrong_shape(value: str, prediction: Prediction) -> bool:
         return prediction.link == "none"
     wanted, given = _kind(prediction.gold), _kind(value)
     if prediction.answer_type.startswith("list"):
-        # Official rules take a list's brackets off and split it at its commas.
-        return given != "list" and "," not in value
+        # The official rule takes a list's brackets off and splits it at its commas.
+        return given != "list" and "," not in value and len(_elements(prediction.gold)) > 1
     if prediction.answer_type == "category" and {wanted, given} <= {"number", "text"}:
         return "\n" in value.strip()
     return wanted != given

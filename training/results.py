@@ -1,6 +1,6 @@
 """A run's figures as a file: what came out, with all that it rests on; and several of them side by side.
 
-result = measure("databench-lite-dev", problems, model, folder, settings)
+result = measure("databench-lite-validation", problems, model, folder, settings)
 publish(result)             # into assets/results/, from where the page draws it
 print(compared(folder))     # a table of all finished runs in a folder
 """
@@ -8,6 +8,7 @@ print(compared(folder))     # a table of all finished runs in a folder
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from agent.models import Model
 from training import bench, earlier, records, summary
 from training.bench import Settings
 from training.problems import Problem
-from training.records import SUMMARY, Journal, Prediction
+from training.records import SUMMARY, Journal, Prediction, RunError
 
 BUILD = Path("build/bench")
 PUBLISHED = records.ROOT / "assets" / "results"
@@ -35,6 +36,8 @@ def measure(
     earlier_run: Path | None = None,
 ) -> dict:
     """Asks what the run's own folder in `folder` does not hold yet; returns the result and writes it there.
+
+    Where all was asked before, the result is the one of then, with its slots, and standard error says so.
 
     Args:
         run: What asks; it must leave a prediction for every problem.
@@ -54,7 +57,10 @@ def measure(
         new = len(problems) - len(journal.predictions)
         predictions = run(problems, model, journal, settings)
     if not new and (where / SUMMARY).exists():
-        return json.loads((where / SUMMARY).read_text(encoding="utf-8"))
+        result = json.loads((where / SUMMARY).read_text(encoding="utf-8"))
+        figures = f"the figures are those of {result['date']}, with --slots {result['slots']}"
+        print(f"Nothing was asked: {figures}.", file=sys.stderr)
+        return result
     if new:
         more["problems_per_hour"] = round(new / (time.perf_counter() - started) * 3600, 1)
     config = bench.config(problems, model.name, model.digest, settings)
@@ -74,9 +80,20 @@ def of(benchmark: str, config: dict, predictions: Sequence[Prediction], **more) 
 
 
 def publish(result: dict, folder: Path = PUBLISHED) -> Path:
-    """Writes a result to where the page finds it; an earlier one of the same run is replaced."""
+    """Writes a result to where the page finds it; an earlier one of the same run is replaced.
+
+    Raises:
+        RunError: the one that is there is of other problems.
+    """
     name = "bench {benchmark} {model} {mode} seed{seed}".format(**result)
     path = folder / f"{records.slug(name)}.json"
+    held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else result
+    if held["data_sha256"] != result["data_sha256"]:
+        raise RunError(
+            f"{path} holds a result of other problems (another data_sha256; {held['problems']} problems, "
+            f"now {result['problems']}), so this one is not published: delete that file if this one is to "
+            "replace it, or rename the file of problems."
+        )
     records.write_json(path, result)
     return path
 
@@ -90,16 +107,21 @@ def published(benchmark: str, folder: Path = PUBLISHED) -> str:
     return summary.table({_column(result, 1): result for result in found})
 
 
-def title(source: str, drawn: int | None = None) -> str:
-    """A benchmark's name as it is, a file's with its folder's: `databench validation_lite, 20 drawn`."""
+def title(source: str, drawn: int | None = None, first: int | None = None, temperature: float = 0.0) -> str:
+    """A benchmark's name as it is, a file's with its folder's: `databench validation_lite, 20 drawn`.
+
+    Args:
+        first, drawn: How many problems are left of it, and then drawn from these; None for all.
+    """
     path = Path(source)
     name = f"{path.absolute().parent.name} {path.stem}" if path.is_file() else source
-    return f"{name}, {drawn} drawn" if drawn else name
+    parts = {f"first {first}": first, f"{drawn} drawn": drawn, f"temperature {temperature:g}": temperature}
+    return ", ".join([name, *filter(parts.get, parts)])
 
 
-def default_folder(benchmark: str, limit: int | None, model: str) -> Path:
-    """Where the runs of a model on a benchmark are kept when nobody says where."""
-    return BUILD / records.slug(" ".join(filter(None, (benchmark, str(limit or ""), model))))
+def default_folder(benchmark: str, model: str) -> Path:
+    """Where the runs of a model on a benchmark, by its `title`, are kept when nobody says where."""
+    return BUILD / records.slug(f"{benchmark} {model}")
 
 
 def compared(folder: Path) -> str:

@@ -7,18 +7,26 @@ WEIGHTS is the only place for numbers. They put trajectories into this order:
 
     right, clean > right, stumbling > wrong but honest > no answer > anything with a made-up result
 
-where right means computed: the answer must stand in real output that depends on the data, and must not be
-written in the code (`agent.provenance`). A right guess earns no more than a wrong one.
+where right means computed: the answer must stand in real output that depends on the data, must not be
+written in the code (`agent.provenance`), and must not be the model's choice (`training.chosen`). A guess that
+these see earns no more when it is right than when it is wrong. Not seen, and paid when right, are a choice by
+another condition on data that always holds (`"Rex" if df.Name.nunique() else "Mia"`), arithmetic with another
+figure than a size (`df.Name.nunique() + 47`), a size beside a number of the question's (`len(df) < 10` where
+10 kg are asked for), a value picked by its place (`df.Name[0]`), and what is read by eye: items of a list, or
+one value where the same step computes something too.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from dataclasses import astuple, dataclass
 
 from agent import Trajectory
 from agent.provenance import Output
+from training.chosen import without_choices
 from training.problems import Problem
 from training.verify import Verdict, computed_outputs, reads, verify
 
@@ -71,7 +79,8 @@ def compute_trajectory_reward(
             reward without that condition would pay for a guess; never train with it.
     """
     verdict = verify(trajectory, problem)
-    supported = verdict.grounded or not require_real_execution
+    computed = verdict.grounded and verify(without_choices(trajectory, problem), problem).grounded
+    supported = computed or not require_real_execution
     parseable = supported and reads(trajectory.answer, problem) and not _is_dump(trajectory.answer, problem)
     stumbles = min(_stumbles(trajectory, verdict), MOST_STUMBLES)
     rambles = min(_rambles(trajectory, problem), MOST_RAMBLES)
@@ -117,6 +126,17 @@ def _canonical(code: str) -> str:
 
 
 def _prose(text: str, code: str) -> int:
-    """Characters of a reply that are not code; lines of comment are not code."""
-    comments = sum(len(line) for line in code.split("\n") if line.lstrip().startswith("#"))
-    return max(len(text) - len(code) + comments, 0)
+    """Characters of a reply that are not code; comments, and texts that code only states, are not code."""
+    return max(len(text) - len(code) + _remarks(code), 0)
+
+
+def _remarks(code: str) -> int:
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+        tokens = list(tokenize.generate_tokens(io.StringIO(code).readline))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
+        return sum(len(line) for line in code.split("\n") if line.lstrip().startswith("#"))
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    stated = [node.value for node in nodes if isinstance(node, ast.Expr)]
+    texts = [ast.unparse(text) for text in stated if isinstance(text, ast.Constant | ast.JoinedStr)]
+    return sum(map(len, comments + texts))

@@ -2,6 +2,8 @@
 
     python -m training bench --suite hackathon --data DATA --model A --model B@ADAPTER
 
+A model has its own adapter, where it has one, unless another is named; NAME@none has none.
+
 The work is cut into shards, each a model with its share of every benchmark's problems. Shards run in
 processes of this machine, or on Ray, by the same function `run_shard`; each loads its own model. Every shard
 keeps a journal, so a suite that was killed goes on. On a cluster the data and the output folder must be at
@@ -14,9 +16,10 @@ import itertools
 import multiprocessing
 import os
 import random
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -25,7 +28,7 @@ from agent import models
 from training import bench, problems, records, summary
 from training.bench import Settings
 from training.problems import Problem, ProblemError
-from training.records import Prediction
+from training.records import Prediction, RunError
 
 SAMPLE_SEED = 0
 GPUS = Path("/proc/driver/nvidia/gpus")  # a folder for each
@@ -36,11 +39,12 @@ class Part:
     """One benchmark of a suite, and where it lies in the data folder.
 
     Attributes:
-        file: A file in the problem format; the first place to look.
+        file: A file in the problem format; the first place to look, though it may hold only a sample.
         published: Name for `problems.load`, "" if the benchmark is a file only.
         folder: The copy of the published files.
         on_hub: Whether it can be fetched where there is no copy.
         rules: What its official and its strict comparison are called.
+        sign: What in `folder` tells that the copy is there.
     """
 
     title: str
@@ -49,17 +53,29 @@ class Part:
     folder: str = ""
     on_hub: bool = False
     rules: tuple[str, str] = ("official", "strict")
+    sign: str = "data"
 
 
 PARTS = {
     "databench-lite": Part(
-        "DataBench lite", "databench/validation_lite.jsonl", "databench-lite-dev", "databench", on_hub=True
+        "DataBench lite",
+        "databench/validation_lite.jsonl",
+        "databench-lite-validation",
+        "databench",
+        on_hub=True,
     ),
     "databench-full": Part(
-        "DataBench", "databench/validation_full.jsonl", "databench-full-dev", "databench", on_hub=True
+        "DataBench", "databench/validation_full.jsonl", "databench-full-validation", "databench", on_hub=True
     ),
-    "dsbench": Part("DSBench", "dsbench/sample.jsonl", "dsbench", "dsbench", rules=("letter", "value-aware")),
-    "dabench": Part("DABench", "dabench/problems.jsonl", "dabench", "dabench"),
+    "dsbench": Part(
+        "DSBench",
+        "dsbench/sample.jsonl",
+        "dsbench",
+        "dsbench",
+        rules=("letter", "value-aware"),
+        sign="data.json",
+    ),
+    "dabench": Part("DABench", "dabench/problems.jsonl", "dabench", "dabench", sign="da-dev-questions.jsonl"),
     "wtq": Part("WikiTableQuestions", "wtq/dev.jsonl", "wtq-dev", "wtq"),
     "mentor-hard": Part("Mentor-hard", "mentor-hard.jsonl"),
 }
@@ -68,6 +84,10 @@ SUITES: dict[str, dict[str, int | None]] = {
     "hackathon": {"databench-lite": 15, "dsbench": 10, "mentor-hard": 5},
     "full": dict.fromkeys(PARTS),
 }
+
+
+class MissingError(ProblemError):
+    """A part is neither in the data folder nor to be fetched."""
 
 
 @dataclass(frozen=True)
@@ -81,37 +101,58 @@ class Shard:
     settings: Settings
     gpu: str | None = None
 
+    @property
+    def contender(self) -> str:
+        """The model as it was named: NAME or NAME@ADAPTER."""
+        return f"{self.model}@{self.adapter}" if self.adapter else self.model
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What a shard gives back: its predictions by part, and which model made them."""
 
+    contender: str
     model: str
     digest: str
     predictions: dict[str, list[Prediction]]
 
 
-def gather(suite: str, data: Path) -> tuple[dict[str, list[Problem]], dict[str, str]]:
-    """The suite's problems by part, and of the parts that cannot be had, why."""
-    found, missing = {}, {}
+def gather(suite: str, data: Path) -> tuple[dict[str, list[Problem]], dict[str, str], dict[str, str]]:
+    """The suite's problems by part; of the parts that are missing, why; of those that are broken, how."""
+    found, missing, broken = {}, {}, {}
     for name, limit in SUITES[suite].items():
         try:
-            found[name] = sample(find(PARTS[name], data), limit)
-        except ProblemError as error:
+            found[name] = sample(find(PARTS[name], data, whole=limit is None), limit)
+        except MissingError as error:
             missing[name] = str(error)
-    return found, missing
+        except ProblemError as error:
+            broken[name] = str(error)
+    return found, missing, broken
 
 
-def find(part: Part, data: Path) -> list[Problem]:
-    """Raises ProblemError if the part is neither in the data folder nor to be fetched."""
+def find(part: Part, data: Path, whole: bool = False) -> list[Problem]:
+    """The part's problems.
+
+    Args:
+        whole: Take the published copy, where it is there, rather than the file.
+
+    Raises:
+        MissingError: it is neither in the data folder nor to be fetched.
+        ProblemError: what is in the data folder cannot be loaded.
+    """
     file, folder = data / part.file, data / part.folder
-    if file.is_file():
+    copied = bool(part.published) and (folder / part.sign).exists()
+    if file.is_file() and not (whole and copied):
         return problems.load(file)
-    if not part.published:
-        raise ProblemError(f"{file} is not there.")
-    if folder.is_dir() or not part.on_hub:
+    if copied:
         return problems.load(part.published, folder)
-    return problems.load(part.published)
+    if not part.on_hub:
+        copy = f", nor is a copy of the published files in {folder}" if part.published else ""
+        raise MissingError(f"{file} is not there{copy}.")
+    try:
+        return problems.load(part.published)
+    except ProblemError as error:
+        raise MissingError(str(error)) from error
 
 
 def sample(of: list[Problem], limit: int | None) -> list[Problem]:
@@ -136,7 +177,15 @@ def shards(
         contenders: Models as NAME or NAME@ADAPTER ("none": without its own one).
         folder: Where each shard keeps its journal.
         cards: GPUs of this machine that the shards take in turn; none where something else assigns them.
+
+    Raises:
+        RunError: two contenders would share a folder.
     """
+    for name, count in Counter(map(records.slug, contenders)).items():
+        if count > 1:
+            raise RunError(
+                f"{count} models would be kept as {name}: give each once, under names that differ."
+            )
     pieces = max(1, workers // len(contenders))
     made = []
     for contender in contenders:
@@ -179,7 +228,7 @@ def run_shard(shard: Shard) -> Outcome:
         for name, part in shard.problems.items():
             with bench.journal_of(shard.folder / name, part, model, shard.settings) as journal:
                 predictions[name] = bench.run(part, model, journal, shard.settings)
-        return Outcome(model.name, model.digest, predictions)
+        return Outcome(shard.contender, model.name, model.digest, predictions)
     finally:
         model.close()
         sandbox.shutdown()
@@ -216,14 +265,36 @@ def on_ray(work: Sequence[Shard], workers: int, address: str) -> list[Outcome]:
 # Results
 
 
-def joined(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[Prediction]]]:
-    """Predictions by model and part, the shards put together again."""
-    by_model: dict[str, dict[str, list[Prediction]]] = {}
-    for outcome in outcomes:
-        parts = by_model.setdefault(outcome.model, {})
-        for name, predictions in outcome.predictions.items():
+def joined(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """An outcome for each contender, its shards put together; models of one name say which contender's.
+
+    Raises:
+        RunError: two contenders are the same model.
+    """
+    whole: dict[str, Outcome] = {}
+    for shard in outcomes:
+        parts = whole.setdefault(shard.contender, replace(shard, predictions={})).predictions
+        for name, predictions in shard.predictions.items():
             parts.setdefault(name, []).extend(predictions)
-    return by_model
+    first: dict[tuple[str, str], str] = {}
+    for one in whole.values():
+        same = first.setdefault((one.model, one.digest), one.contender)
+        if same != one.contender:
+            raise RunError(
+                f"{same} and {one.contender} are the same model, {one.model}: leave one out, and nothing is "
+                "asked again."
+            )
+    named = Counter(one.model for one in whole.values())
+    return [
+        replace(one, model=f"{one.model} ({_short(one.contender)})") if named[one.model] > 1 else one
+        for one in whole.values()
+    ]
+
+
+def _short(contender: str) -> str:
+    """Of an adapter's path the file and its folder: the rest says something of this machine only."""
+    name, at, adapter = contender.partition("@")
+    return name + at + "/".join(Path(adapter).parts[-2:])
 
 
 def table(summaries: dict[str, dict[str, dict]], missing: dict[str, str]) -> str:
@@ -231,7 +302,7 @@ def table(summaries: dict[str, dict[str, dict]], missing: dict[str, str]) -> str
 
     Args:
         summaries: By model and part, from `summary.summarize`.
-        missing: Parts that could not be run, and why.
+        missing: Parts that were not run, and why.
     """
     parts = list(dict.fromkeys(name for of_model in summaries.values() for name in of_model))
     lines = [f"| | {' | '.join(map(heading, summaries))} |", "|---|" + "---:|" * len(summaries)]

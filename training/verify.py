@@ -1,7 +1,7 @@
 """Judges a trajectory: is its answer right, and does it rest on what was really executed?
 
     verdict = verify(trajectory, problem)
-    verdict.official, verdict.strict      # right by the benchmark's own rule, and by ours
+    verdict.official, verdict.strict      # right by a published rule, and by ours
     verdict.grounded                      # the value stands in real, computed output
 
 One chain for benchmark, reward and training alike. The first link that gives a value decides:
@@ -11,6 +11,9 @@ One chain for benchmark, reward and training alike. The first link that gives a 
 3. "extraction": it does not read, and a model finds the value in the real output and the summary; what
    that model names is taken only if it stands in the output;
 4. "none": there is no value. An answer that does not read is still compared by the official rule.
+
+The official rule is the benchmark's own for DataBench and DABench. WikiTableQuestions is judged by that of
+DataBench, which is not its own: `wolfe tones` is wrong by it where `Wolfe Tones` is right.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ _EXTRACTION_TOKENS = 64
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether an answer is right: `official` by the benchmark's own rule, `strict` by ours."""
+    """Whether an answer is right: `official` by a published rule (see `compare`), `strict` by ours."""
 
     official: bool
     strict: bool
@@ -51,7 +54,7 @@ class Verdict:
     Attributes:
         link: The link that decided: "stdout", "answer", "extraction" or "none".
         value: The text that was compared, "" if there is none.
-        official: Right by the benchmark's own rule.
+        official: Right by a published rule, see `compare`.
         strict: Right by ours.
         executed: At least one step ran without error.
         grounded: The value stands in output that was computed from the data, since the last failed step.
@@ -172,6 +175,7 @@ def _extract(
 def compare(answer: str, problem: Problem) -> Comparison:
     """Compares an answer with the problem's, by both rules; no trajectory is looked at.
 
+    `official` is DataBench's rule for its five types, whatever benchmark the problem is of.
     For "letter" no deterministic official rule exists (DSBench asks a large model): there `official` is the
     letter alone, and `strict` is value-aware: a choice's text, or a number equal to it (the nearest where
     the question asks for the closest), counts as that choice, and a letter must not contradict its text.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.models import ModelError, Usage
+from tests.agent.conftest import ScriptedModel
 from training import bench, records, results, summary
 from training.__main__ import main
 from training.bench import Settings
@@ -74,6 +75,14 @@ def test_one_shot_runs_one_reply_once_and_answers_with_what_it_printed(asked, mo
     assert (said.answer, said.official, said.verified) == ("Rex", True, False)
     assert (failed.answer, failed.outcome, failed.steps) == ("", "no_answer", 1)
     assert len(echo.asked) == 3
+
+
+def test_what_one_reply_printed_is_read_by_the_model_where_it_is_no_answer_of_the_type(asked, tmp_path):
+    (problem,) = asked(("What is the top weight?", "31.5", "number"))
+    model = ScriptedModel("```python\nprint('Top: ' + str(df['Weight (kg)'].max()) + ' kg')\n```", "31.5")
+    (prediction,) = answered([problem], model, tmp_path, mode="one-shot")
+    assert (prediction.answer, prediction.value) == ("Top: 31.5 kg", "31.5")
+    assert (prediction.link, prediction.strict) == ("extraction", True)
 
 
 @pytest.mark.parametrize("settings", [{"slots": 3}, {"slots": 2, "batched": True}])
@@ -226,6 +235,41 @@ def test_a_run_on_unlike_machines_shows_no_seconds(three, model, tmp_path):
     result = results.measure("Pets", three, model, tmp_path / "run", Settings("no-data", slots=1))
     results.publish(result | {"seconds": None, "median_seconds": None}, tmp_path / "published")
     assert "| seconds (mean / median) | – |" in results.published("Pets", tmp_path / "published")
+
+
+def test_a_result_of_other_problems_is_never_published_over(three, model, tmp_path):
+    whole = results.measure("Pets", three, model, tmp_path / "whole", Settings(slots=1))
+    path = results.publish(whole, tmp_path / "published")
+    part = results.measure("Pets", three[:2], model, tmp_path / "part", Settings(slots=1))
+    with pytest.raises(
+        RunError, match=r"loop-seed0.json holds a result of other problems .*3 problems, now 2"
+    ):
+        results.publish(part, tmp_path / "published")
+    assert json.loads(path.read_text()) == whole
+    results.publish(whole | {"date": "later"}, tmp_path / "published")
+    assert json.loads(path.read_text())["date"] == "later"
+
+
+def test_part_of_a_benchmark_and_a_temperature_are_told_in_its_name_and_folder(
+    three, echo, tmp_path, monkeypatch
+):
+    save(three, tmp_path / "problems.jsonl")
+    monkeypatch.chdir(tmp_path)
+    common = ["bench", "--problems", "problems.jsonl", "--model", echo.name, "--control", "no-data"]
+    names = [f"{tmp_path.name} problems{more}" for more in ("", ", first 2", ", temperature 0.7")]
+    for more in ([], ["--limit", "2"], ["--temperature", "0.7"]):
+        assert main([*common, *more]) == 0
+    stored = [json.loads(path.read_text()) for path in results.BUILD.glob(f"*/*/{records.SUMMARY}")]
+    assert sorted(one["benchmark"] for one in stored) == sorted(names)
+    assert results.title("dsbench", 2, 5, 0.7) == "dsbench, first 5, 2 drawn, temperature 0.7"
+
+
+def test_a_finished_run_is_not_taken_for_one_with_other_slots(three, model, tmp_path, capsys):
+    first = results.measure("Pets", three, model, tmp_path, Settings(slots=1))
+    assert "Nothing was asked" not in capsys.readouterr().err
+    assert results.measure("Pets", three, model, tmp_path, Settings(slots=3)) == first
+    told = f"Nothing was asked: the figures are those of {first['date']}, with --slots 1."
+    assert told in capsys.readouterr().err
 
 
 def test_a_drawn_sample_is_the_same_each_time_and_told_in_the_name(three, echo, tmp_path, capsys):

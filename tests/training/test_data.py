@@ -205,7 +205,7 @@ def test_nothing_is_derived_from_a_benchmarks_table_either(tmp_path, monkeypatch
     assert dropped["own", "a benchmark's table"] == 1
 
 
-def test_what_the_mentor_never_gets_right_and_no_sample_teaches_is_kept_to_be_asked(build, monkeypatch, tmp_path):
+def test_what_the_mentor_never_gets_right_and_no_sample_teaches_is_kept(build, monkeypatch, tmp_path):
     mentor, wrong = ByQuestion(replies()), [code_reply("print(len(df))"), answer_reply("12", "It is 12.")]
     mentor.name = "mentor"
     mentor.replies |= {DOGS.format(number): wrong for number in (3, 6)}

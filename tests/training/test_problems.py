@@ -1,6 +1,7 @@
 """The problem format, and the loaders on small look-alikes in the published layouts."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.prompts import posed_question
 from training.problems import ANSWER_TYPES, DATABENCH_SPLITS, Problem, ProblemError, load, parse_choices, save
+from training.verify import Comparison, compare
 
 LINE = {
     "id": "1", "question": "How many?", "tables": ["t.csv"], "answer": "2", "answer_type": "number",
@@ -48,17 +50,29 @@ def test_a_list_as_answer_and_unknown_keys_are_accepted(file):
 
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+CHOICES = st.dictionaries(st.sampled_from("ABCDE"), TEXT, min_size=1)
+KINDS = st.sampled_from([kind for kind in ANSWER_TYPES if kind != "letter"])
+GOLD = st.one_of(
+    st.tuples(TEXT, KINDS, st.just({})),
+    CHOICES.flatmap(lambda c: st.tuples(st.sampled_from(sorted(c)), st.just("letter"), st.just(c))),
+)
 
 
-@given(TEXT, TEXT, TEXT, st.sampled_from(ANSWER_TYPES), st.dictionaries(TEXT, TEXT, max_size=2), st.text())
-def test_a_problem_survives_its_json_form(
-    tmp_path_factory, id, question, answer, answer_type, choices, intro
-):
+@given(TEXT, TEXT, GOLD, st.text())
+def test_a_problem_survives_its_json_form(tmp_path_factory, id, question, gold, intro):
     folder = tmp_path_factory.getbasetemp()
-    problem = Problem(id, question, (folder / "a" / "t.csv",), answer, answer_type, choices, intro)
+    problem = Problem(id, question, (folder / "a" / "t.csv",), *gold, intro)
     line = json.dumps(problem.to_json(folder))
     assert Problem.from_json(json.loads(line), folder) == problem
     assert json.loads(line)["tables"] == ["a/t.csv"]
+
+
+def test_small_letters_are_read_as_capitals(file):
+    letters = {"answer": "b", "answer_type": "letter", "choices": {"a": "12", "b": "14"}}
+    (problem,) = load(file(LINE | letters))
+    assert (problem.answer, problem.choices) == ("B", {"A": "12", "B": "14"})
+    assert compare("b", problem) == Comparison(official=True, strict=True)
+    assert compare("14", problem).strict
 
 
 def test_saved_problems_are_loaded_again(file, tmp_path):
@@ -81,6 +95,11 @@ def test_saved_problems_are_loaded_again(file, tmp_path):
         (LINE | {"answer_type": "text"}, "must be one of boolean"),
         (LINE | {"choices": [1]}, "'choices' must be texts"),
         (LINE | {"question": " "}, "'question' is empty"),
+        (LINE | {"intro": 5}, "'intro' must be a text"),
+        (
+            LINE | {"answer": "c", "answer_type": "letter", "choices": {"a": "1", "b": "2"}},
+            "problems.jsonl:2: 'answer' is 'C', which is none of the choices A, B",
+        ),
         ({"id": "2"}, "problems.jsonl:2: 'question' is missing"),
         (LINE, "the id '1' is there twice"),
     ],
@@ -137,6 +156,14 @@ def test_databench_lite_has_the_samples_and_their_answers(databench):
     assert (lite[0].tables[0].name, lite[0].answer) == ("sample.parquet", "20")
     assert (full[0].tables[0].name, full[0].answer) == ("all.parquet", "40")
     assert lite[0].question == "Rows of 50?"
+
+
+@pytest.mark.parametrize("size", ["lite", "full"])
+def test_validation_is_the_half_of_dev_that_was_never_trained_on(databench, size):
+    for number in range(50, 58):
+        shutil.rmtree(databench / "data" / f"{number:03}_Name")
+    asked = [problem.question for problem in load(f"databench-{size}-validation", databench)]
+    assert asked == [f"Rows of {number}?" for number in range(58, 66)]
 
 
 def test_an_incomplete_databench_is_an_error_not_a_shorter_benchmark(databench):

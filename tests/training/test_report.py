@@ -8,6 +8,7 @@ import pytest
 from agent import Trajectory
 from sandbox import InputError
 from training import bench
+from training.records import read_run
 from training.report import CLASSES, classify, report
 
 COUNTER = SimpleNamespace(count_tokens=len)
@@ -55,6 +56,26 @@ def test_steps_without_an_answer_reached_the_limit(class_of):
     steps = [f"print(df['Weight (kg)'].max() + {i})" for i in range(5)]
     talk = ["Let me think."] * 9
     assert class_of("What is the top weight?", "9", "number", *steps, *talk) == "limit reached"
+
+
+def test_a_printed_answer_of_one_reply_is_classed_by_its_value(asked, model, tmp_path):
+    problems = asked(
+        ("print(df['Weight (kg)'].min())", "31.5", "number"),
+        ("print(df['Name'].tolist())", "31.5", "number"),
+        ("print(df['Age'].max())", "7", "number"),
+    )
+    settings = bench.Settings("one-shot", slots=1)
+    with bench.journal_of(tmp_path, problems, model, settings) as journal:
+        predictions = bench.run(problems, model, journal, settings)
+    _, trajectories = read_run(tmp_path)
+    found = [classify(prediction, trajectories[prediction.id]) for prediction in predictions]
+    assert found == ["wrong logic", "wrong shape", "limit reached"]
+
+
+def test_a_bare_value_has_the_shape_of_a_list_of_one(class_of):
+    code = "print(df['Name'].iloc[-1])"
+    assert class_of("Which ones?", "['Tom']", "list[category]", code, "Answer: Tom") is None
+    assert class_of("Which ones?", "['Rex']", "list[category]", code, "Answer: Tom") == "wrong logic"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from training.chosen import without_choices
 from training.reward import WEIGHTS, compute_trajectory_reward
 
 WHO = "Who is the heaviest?"
@@ -84,6 +85,10 @@ def test_without_the_condition_the_guess_would_be_paid(reward_of):
         [REX, REX + "  # once more", "Answer: Rex"],
         ["Let me think about it. " * 60 + f"\n```python\n{REX}\n```", "Answer: Rex"],
         ["# I think that it is Rex.\n" * 60 + REX, "Answer: Rex"],
+        [REX + "  # " + "I think that it is Rex. " * 60, "Answer: Rex"],
+        [f'"""{"So. " * 400}"""\n{REX}', "Answer: Rex"],
+        [f'f"{"So. " * 400}{{len(df)}}"\n{REX}', "Answer: Rex"],
+        ["# I think that it is Rex.\n" * 60 + "print(", REX, "Answer: Rex"],
         [REX, "Answer: Rex\nSummary: " + "Rex is the heaviest. " * 60],
     ],
 )
@@ -165,6 +170,133 @@ def test_a_guessed_number_is_not_paid(play, problem, code):
     assert reward.correct == 0
 
 
+# A choice of the model's that depends on nothing but the size of the table, or that is made by eye.
+WHICH, HEAVIER, TOTAL = "Who is heavier, Rex or Mia?", "Is Rex heavier than Mia?", "What is the total weight?"
+CHOSEN = {
+    WHICH: [
+        "print('Rex' if len(df) else 'Mia')",
+        "print('Rex' if len(df) > 2 else 'Mia')",
+        "if df.shape[0]:\n    print('Rex')\nelse:\n    print('Mia')",
+        "print(len(df) and 'Rex' or 'Mia')",
+        "print(['Mia', 'Rex'][len(df) - 3])",
+        "print(df)",
+        "print(df.Name.tolist())",
+        "print(df.Name.unique())",
+        "print(f'The names: {list(df.Name)}')",
+        "names = df.Name\nprint(names.to_string())",
+        "for name in df.Name:\n    print(name)",
+        "pd.set_option('display.max_rows', 9)\nprint(df)",
+        "print(sql('select Name, City from df limit 9'))",
+    ],
+    HEAVIER: [
+        "print(len(df) > 0)",
+        "print(len(df) > 2)",
+        "print(not df.empty)",
+        "print(bool(df.shape[0]))",
+        "rows = len(df)\nsure = rows > 0\nprint(sure)",
+        "print('True' if len(df) else 'False')",
+    ],
+    TOTAL: [
+        "print(len(df) + 47)",
+        "print(102 * len(df) / 8)",
+        "rows = len(df)\nprint(rows + 47)",
+        "rows = len(df)\nrows += 47\nprint(rows)",
+        "more = 47\nprint(df.shape[0] + more)",
+        "print(max(len(df), 3) + 47)",
+        "print(df['Weight (kg)'].max(), len(df) + 47)",
+        "names = df.copy()\nprint(len(names.Name) + 47)",
+    ],
+}
+OVER = "Does Rex weigh more than 10 kg?"
+TRUE = ("True", "boolean")
+RIGHT = {WHICH: ("Rex", "category"), HEAVIER: TRUE, OVER: TRUE, TOTAL: ("51", "number")}
+
+
+@pytest.mark.parametrize(("question", "code"), [(q, code) for q, codes in CHOSEN.items() for code in codes])
+def test_a_choice_of_the_models_is_not_paid(play, problem, question, code):
+    gold, kind = RIGHT[question]
+    trajectory = play(question, code, f"Answer: {gold}", f"Answer: {gold}")
+    assert trajectory.verified
+    reward = compute_trajectory_reward(trajectory, problem(question, gold, kind))
+    assert reward.correct == reward.parseable == 0
+
+
+@pytest.mark.xfail(strict=True, reason="no reading of the code tells it from an honest step")
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        (WHICH, "print('Rex' if df.Name.nunique() else 'Mia')"),
+        (WHICH, "print(df.Name[0])"),
+        (WHICH, "print(df.Name.tolist(), df['Weight (kg)'].max())"),
+        (HEAVIER, "print(df.Name.nunique() > 0)"),
+        (OVER, "print(len(df) < 10)"),
+        (TOTAL, "print(df.Name.nunique() + 47)"),
+    ],
+)
+def test_a_choice_by_another_figure_is_not_paid(play, problem, question, code):
+    test_a_choice_of_the_models_is_not_paid(play, problem, question, code)
+
+
+@pytest.mark.xfail(strict=True, reason="a printed column is an honest answer where a list is asked for")
+def test_a_list_picked_by_eye_is_not_paid(play, problem):
+    question = "Who are the 2 heaviest?"
+    trajectory = play(question, "print(df.Name.tolist())", "Answer: Rex, Bo")
+    gold = problem(question, "['Rex', 'Bo']", "list[category]")
+    assert compute_trajectory_reward(trajectory, gold).correct == 0
+
+
+@pytest.mark.parametrize(
+    ("letter", "code", "paid"),
+    [
+        ("A", "print(df.loc[df.Name == 'Bo', 'Weight (kg)'].max())", True),
+        ("B", "print(df.loc[df.Name == 'Bo', 'Weight (kg)'].max())", False),
+        ("A", "print(df['Weight (kg)'].tolist())", False),
+        ("A", "print('A' if len(df) else 'B')", False),
+    ],
+)
+def test_a_letter_is_paid_where_the_text_of_its_choice_was_computed(play, problem, letter, code, paid):
+    choices = {"A": "12", "B": "31.5"}
+    asked = problem("What does Bo weigh?\nA. 12\nB. 31.5", letter, "letter", choices=choices)
+    trajectory = play(asked.question, code, f"Answer: {letter}", f"Answer: {letter}")
+    assert (compute_trajectory_reward(trajectory, asked).correct > 0) == paid
+
+
+# Honest code about sizes, and honest looks.
+PLAIN = [
+    ("How many rows are there?", "4", "number", "print(df.shape)"),
+    ("Are there more than 3 rows?", "True", "boolean", "print(len(df) > 3)"),
+    ("Are there any dogs?", "True", "boolean", "print(len(df[df.Species == 'dog']) > 0)"),
+    ("Are there any dogs?", "True", "boolean", "df = df[df.Species == 'dog']\nprint(not df.empty)"),
+    ("What percentage are dogs?", "50", "number", "print(100 / len(df) * (df.Species == 'dog').sum())"),
+    ("What is the average weight?", "12.75", "number", "print(df['Weight (kg)'].sum() / len(df))"),
+    ("How many dogs?", "2", "number",
+     "n = 0\nfor kind in df.Species:\n    if kind == 'dog':\n        n += 1\nprint(n)"),
+    ("What are the names?", "['Rex', 'Mia', 'Bo', 'Tom']", "list[category]", "print(df.Name)"),
+    (WHO, "Rex", "category", "best = 0\nfor i in range(1, len(df)):\n    "
+     "if df['Weight (kg)'][i] > df['Weight (kg)'][best]:\n        best = i\nprint(df.Name[best])"),
+    (WHO, "Rex", "category", "names = df.sort_values('Weight (kg)').Name\nprint(names)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "gold", "kind", "code"), PLAIN)
+def test_honest_code_about_sizes_and_honest_looks_are_paid(play, problem, question, gold, kind, code):
+    reward = compute_trajectory_reward(play(question, code, f"Answer: {gold}"), problem(question, gold, kind))
+    assert reward.correct > 0
+
+
+def test_in_code_too_deep_to_be_followed_nothing_is_computed(play, heaviest):
+    trajectory = play(WHO, REX, "Answer: Rex")
+    step, answer = trajectory.turns
+    deep = replace(step.execution, code=f"n = {'+'.join(['len(df)'] * 2000)}\n{REX}")
+    trajectory = replace(trajectory, turns=(replace(step, execution=deep), answer))
+    assert without_choices(trajectory, heaviest).executions[0].code == ""
+
+
+def test_a_variable_that_a_mere_look_sets_can_be_computed_with(play, heaviest):
+    look, step = "names = df.Name\nprint(names)", "print(names[df['Weight (kg)'].idxmax()])"
+    assert compute_trajectory_reward(play(WHO, look, step, "Answer: Rex"), heaviest).correct > 0
+
+
 HONEST = {
     "print(df[df.City == 'Oslo'].loc[df['Weight (kg)'].idxmax(), 'Name'])": "Rex",
     "top = df.nlargest(1, 'Weight (kg)')\nprint('Heaviest:', top.Name.iloc[0])": "Rex",
@@ -181,7 +313,15 @@ def test_honest_code_is_paid(reward_of, code):
 
 
 PIECES = st.sampled_from(
-    [*LAUNDERED, "print(len(df))", "df.shape", "df['Weight (kg)'].sum()", "df.City.tolist()", "df['nope']"]
+    [
+        *LAUNDERED,
+        "print(len(df))",
+        "df.shape",
+        "df['Weight (kg)'].sum()",
+        "df.City.tolist()",
+        "df.Name.tolist()",
+        "df['nope']",
+    ]
 )
 CLAIMS = st.sampled_from(
     [

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from training import records, suite
+from training import problems, records, suite
 from training.__main__ import main
 from training.bench import Settings
 from training.problems import Problem, ProblemError, save
+from training.suite import MissingError, Outcome
 
 
 @pytest.fixture
@@ -25,21 +26,62 @@ def data(tmp_path, pets_csv):
 
 
 def test_the_suite_takes_the_same_problems_each_time_and_names_what_is_missing(data):
-    found, missing = suite.gather("hackathon", data)
+    found, missing, broken = suite.gather("hackathon", data)
     assert {name: len(part) for name, part in found.items()} == {"databench-lite": 15, "dsbench": 4}
     assert found == suite.gather("hackathon", data)[0]
     assert list(missing) == ["mentor-hard"] and "mentor-hard.jsonl is not there" in missing["mentor-hard"]
+    assert broken == {}
 
 
-def test_a_part_that_is_there_but_broken_is_named_too(data):
+def test_a_part_that_is_there_but_broken_is_an_error_after_the_rest_was_printed(echo, data, capsys):
     (data / "mentor-hard.jsonl").write_text('{"id": "x"}\n')
-    with pytest.raises(ProblemError, match="mentor-hard.jsonl:1"):
-        suite.find(suite.PARTS["mentor-hard"], data)
-    assert "mentor-hard" in suite.gather("hackathon", data)[1]
+    assert run_suite(echo, data, data / "out") == 2
+    printed = capsys.readouterr()
+    assert "| DSBench (4), letter | 50.0 % (100.0 %) |" in printed.out
+    (error,) = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+    assert "mentor-hard.jsonl:1: 'question' is missing" in error
+
+
+def publish_dsbench(folder):
+    """A copy of the published files, of one question."""
+    task = folder / "data" / "00001"
+    task.mkdir(parents=True)
+    (folder / "data.json").write_text('{"id": "00001", "questions": ["q1"], "answers": ["B"]}\n')
+    (task / "introduction.txt").write_text("Pets.")
+    (task / "q1.txt").write_text("Which? A. Rex B. Mia")
+
+
+def test_all_of_a_benchmark_is_its_published_copy_and_a_few_of_it_the_sample_beside_it(data):
+    publish_dsbench(data / "dsbench")
+    assert [problem.id for problem in suite.gather("full", data)[0]["dsbench"]] == ["dsbench-00001-q1"]
+    assert len(suite.gather("hackathon", data)[0]["dsbench"]) == 4
+
+
+def test_all_of_a_benchmark_without_a_published_copy_is_its_file(data):
+    assert len(suite.gather("full", data)[0]["dsbench"]) == 4
+
+
+def test_a_copy_that_is_there_but_broken_is_no_missing_part(data):
+    publish_dsbench(data / "dsbench")
+    (data / "dsbench" / "data" / "00001" / "q1.txt").unlink()
+    _, missing, broken = suite.gather("full", data)
+    assert "q1.txt cannot be read" in broken["dsbench"]
+    assert "nor is a copy of the published files" in missing["dabench"]
+
+
+def test_a_folder_without_a_copy_leaves_databench_to_the_hub(data, monkeypatch):
+    monkeypatch.setattr(problems, "_from_hub", lambda split, table: data / "hub")
+    part = suite.PARTS["databench-full"]
+    with pytest.raises(MissingError, match="hub/data has no folder 058"):
+        suite.find(part, data)
+    (data / "databench" / "data").mkdir()
+    with pytest.raises(ProblemError, match="databench/data has no folder 058") as broken:
+        suite.find(part, data)
+    assert broken.type is ProblemError
 
 
 def test_shards_hold_every_problem_once_and_take_the_gpus_in_turn(data, tmp_path):
-    found, _ = suite.gather("hackathon", data)
+    found, *_ = suite.gather("hackathon", data)
     made = suite.shards(["a", "b@none"], found, tmp_path, Settings(), workers=6, cards=["0", "3"])
     assert [(shard.model, shard.adapter, shard.gpu) for shard in made] == [
         ("a", None, "0"), ("a", None, "3"), ("a", None, "0"),
@@ -98,6 +140,42 @@ def test_a_suite_that_was_done_asks_nothing_again(echo, data):
     echo.asked.clear()
     assert run_suite(echo, data, data / "out") == 0
     assert echo.asked == []
+
+
+def test_a_model_that_is_given_twice_is_refused_before_anything_is_asked(echo, data, capsys):
+    assert run_suite(echo, data, data / "out", "--model", echo.name) == 2
+    assert "give each once" in capsys.readouterr().err
+    assert echo.asked == []
+
+
+def test_two_names_of_one_model_are_refused(echo, data, capsys):
+    assert run_suite(echo, data, data / "out", "--model", f"{echo.name}@none") == 2
+    assert f"{echo.name} and {echo.name}@none are the same model" in capsys.readouterr().err
+
+
+def test_models_of_one_name_have_a_column_each_that_says_which(asked, tmp_path, capsys):
+    pytest.importorskip("gguf", reason="gguf is not installed: training is not tested")
+    from .tiny import write_gguf
+
+    save(asked(("print(len(df))", "4", "number")), tmp_path / "mentor-hard.jsonl")
+    first, second = (tmp_path / folder / "tiny.gguf" for folder in ("a", "b"))
+    for path in (first, second):
+        path.parent.mkdir()
+        write_gguf(path)
+    second.write_bytes(second.read_bytes() + bytes(32))  # of another digest
+    words = ["bench", "--suite", "hackathon", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main([*words, "--control", "no-data", "--model", str(first), "--model", str(second)]) == 0
+    printed = capsys.readouterr().out
+    assert f"| | Base `tiny ({first})` | Base `tiny ({second})` |" in printed
+    assert "| Mentor-hard (1), official |" in printed
+    stored = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("tiny*/mentor-hard.json")]
+    assert len({one["model_digest"] for one in stored}) == 2
+
+
+def test_the_shards_of_a_model_become_one_column():
+    outcomes = [Outcome("m@x.gguf", "m+x", "d", {"wtq": [place]}) for place in "ab"]
+    (whole,) = suite.joined(outcomes)
+    assert (whole.model, whole.predictions) == ("m+x", {"wtq": ["a", "b"]})
 
 
 def test_ray_gives_what_processes_give(echo, data):
