@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.models import registry
 from benchmarks import examples
 from sandbox import bench
-from training import results
+from training import results, runs
 from training.__main__ import _parser
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +80,13 @@ def test_its_benchmark_commands_are_understood_and_its_report_is_of_one_of_them(
             title = results.title(options.problems, options.sample, options.limit, options.temperature)
             folders.add(results.default_folder(title, f"{name}+{adapter.stem}" if adapter else name))
     assert reported and reported <= folders
+
+
+def test_the_training_runs_that_are_told_are_the_stored_ones():
+    told = (ROOT / "training/README.md").read_text()
+    for model in ("coder-0.5b", "coder-1.5b"):
+        stored = json.loads((ROOT / f"assets/results/sft-{model}.json").read_text())
+        assert runs.table(stored["runs"]) in told
 
 
 def test_its_question_is_answered_as_it_says(small_weights):

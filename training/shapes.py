@@ -114,6 +114,8 @@ def not_worth(rollout: Rollout) -> str:
         return "no code that is of use, or no answer of the type"
     if not _is_backed(trajectory):
         return "Summary missing, or with numbers that stand nowhere"
+    if problem.answer_type == "boolean" and "dtype: bool" in trajectory.executions[-1].stdout:
+        return "a column of truth values where one is asked for"
     return worth.objection(
         problem.question, answer, problem.answer_type, "\n".join(steps), trajectory.summary
     )

@@ -68,6 +68,16 @@ def test_without_a_summary_that_is_backed_there_is_no_draft(rollout, answer):
     assert shapes.stumbled(rollout("print(df['Nme'])", REX, answer)) is None
 
 
+@pytest.mark.parametrize(
+    ("shown", "why"), [("", "a column of truth values where one is asked for"), (".all()", "")]
+)
+def test_a_column_of_truth_values_is_no_yes_or_no_to_learn(rollout, shown, why):
+    answer = "Answer: True\nSummary: All pets weigh more than 1 kg."
+    question = "Do all pets weigh more than 1 kg?"
+    code = f"print((df['Weight (kg)'] > 1){shown})"
+    assert shapes.not_worth(rollout(code, answer, question=question, gold="True", kind="boolean")) == why
+
+
 def test_a_models_own_stumble_and_repair_are_a_recovery(rollout, stage):
     draft = shapes.stumbled(rollout("print(df.loc[df['Weight'].idxmax(), 'Name'])", REX, ANSWER))
     sample = made(draft, stage)
