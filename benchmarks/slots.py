@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import sandbox
 from agent import Trajectory, models
 from training import bench, problems, records, results, suite, summary
 from training.bench import Settings
@@ -25,25 +26,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--problems", required=True, help="a file in the problem format, or a name")
     parser.add_argument("--tables", type=Path, help="where the problems' tables are, if not beside the file")
-    parser.add_argument("--sample", type=int, help="so many problems drawn, the same each time")
+    parser.add_argument("--sample", type=_count, help="so many problems drawn, the same each time")
     parser.add_argument("--model", default="coder-1.5b")
     parser.add_argument("--adapter", help="its file, or none; left out, the model's own")
     parser.add_argument("--slots", type=_counts, default=[1, 2, 4, 8])
     parser.add_argument("--publish", action="store_true")
     options = parser.parse_args()
-    asked = suite.sample(problems.load(options.problems, options.tables), options.sample)
-    result = measure(asked, options.model, options.adapter, options.slots)
+    try:
+        asked = suite.sample(problems.load(options.problems, options.tables), options.sample)
+        result = measure(asked, options.model, options.adapter, options.slots)
+    except (models.ModelError, sandbox.SandboxError, ValueError, OSError) as error:
+        parser.exit(2, f"error: {' '.join(str(error).split())}\n")
     result |= {"asked": results.title(options.problems, options.sample)}
+    print(table(result))
     if options.publish:
         records.write_json(results.PUBLISHED / f"{records.slug('slots ' + result['model'])}.json", result)
-    print(table(result))
 
 
 def _counts(text: str) -> list[int]:
-    counts = text.split(",")
-    if not all(count.isdigit() and int(count) for count in counts):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers from 1 on, such as 1,2,4")
-    return [int(count) for count in counts]
+    return [_count(part) for part in text.split(",")]
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def measure(asked: Sequence[Problem], name: str, adapter: str | None, slots: Sequence[int]) -> dict:

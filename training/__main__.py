@@ -21,7 +21,9 @@ suite, after the others were asked) or a model that failed.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,9 +90,19 @@ def run_bench(options: argparse.Namespace) -> None:
         model.close()
     print(results.compared(folder))
     print(f"\nPredictions, trajectories and figures are in {folder}.")
-    if options.publish:
-        for result in measured:
+    if options.publish and (refused := _publish(measured)):
+        raise records.RunError(" ".join(refused))
+
+
+def _publish(measured: Iterable[dict]) -> list[str]:
+    """Publishes the results; returns why some were refused."""
+    refused = []
+    for result in measured:
+        try:
             results.publish(result)
+        except records.RunError as error:
+            refused.append(str(error))
+    return refused
 
 
 def _model(name: str, options: argparse.Namespace) -> tuple[models.Model, Settings]:
@@ -114,7 +126,8 @@ def run_suite(options: argparse.Namespace) -> None:
     """Every part of the suite that is there, for every model.
 
     Raises:
-        ProblemError: a part is there but broken; the others were asked and printed before.
+        RunError: a part is there but broken, or a result was not published; the rest was asked, printed and
+            published before.
     """
     if not options.model:
         raise ValueError("A suite compares models: give --model, once for each.")
@@ -146,12 +159,12 @@ def run_suite(options: argparse.Namespace) -> None:
             summaries.setdefault(model, {})[name] = result
             records.write_json(folder / records.slug(model) / f"{name}.json", result)
     print(suite.table(summaries, missing | broken))
-    if options.publish:
-        for of_model in summaries.values():
-            for result in of_model.values():
-                results.publish(result)
+    measured = itertools.chain.from_iterable(of_model.values() for of_model in summaries.values())
+    refused = _publish(measured) if options.publish else []
     if broken:
-        raise problems.ProblemError(f"Not all of the suite was asked: {' '.join(broken.values())}")
+        refused.insert(0, f"Not all of the suite was asked: {' '.join(broken.values())}")
+    if refused:
+        raise records.RunError(" ".join(refused))
 
 
 def run_report(options: argparse.Namespace) -> None:

@@ -5,7 +5,9 @@
 Two ways lead from a table to any answer one likes. A table's size with a number of the model's own gives a
 number or a yes or no: `print(len(df) + 47)`, `print("Rex" if len(df) > 0 else "Mia")`. And from a printed
 column a value can be picked by eye. `agent.provenance` takes both for computed, since an episode cannot
-tell them from honest steps without refusing some of those, which a reward may do.
+tell them from honest steps without refusing some of those, which a reward may do: it refuses a size beside a
+number that the question has in words ("more than five rows"), and a value that one row shows with its index
+(`df["a"].tail(1)`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from dataclasses import replace
 
 from agent import Trajectory, answers
 from agent.literals import called
-from agent.slips import bound
 from training.problems import Problem
 from training.verify import computed_outputs
 
@@ -30,7 +31,7 @@ _SHOWING = {
 }  # fmt: skip
 _ABOUT_SIZE = {"shape", "size", "empty"}
 _CHOOSING = (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp, ast.If, ast.While, ast.Match)
-_ARITHMETIC = {"abs", "bool", "divmod", "max", "min", "pow", "round", "sum"}
+_ARITHMETIC = {"abs", "bool", "divmod", "max", "min", "pow", "sum"}
 _PLAIN_QUERY = re.compile(r"\s*select\s+[^()']+\sfrom\s+\S+(?:\s+limit\s+\d+)?\s*;?\s*", re.I)
 
 
@@ -73,18 +74,33 @@ def _may_be_read_off(text: str, answer: str, problem: Problem) -> bool:
 
 def _only_shows(tree: ast.AST, shown: Set[str], calls: Set[str] = _SHOWING) -> bool:
     """Whether code hands on what is in the variables `shown`, or in names of its own, and no more."""
-    names = {"pd", "sql"} | shown | calls | bound(ast.unparse(tree))
+    names = {"pd", "sql"} | shown | calls | _stored(tree)
     for node in ast.walk(tree):
         match node:
             case ast.Call() if called(node) not in calls and not _is_plain_query(node):
                 return False
             case ast.Attribute(attr=name) if name in _ABOUT_SIZE:
                 return False
+            case ast.Subscript(slice=key) if not all(map(_is_place, ast.walk(key))):
+                return False  # df[mask]
             case ast.Name(id=name) if name not in names:
                 return False
-        if isinstance(node, _CHOOSING):
+        if isinstance(node, _CHOOSING) and not _is_place(node):
             return False
     return True
+
+
+def _is_place(node: ast.AST) -> bool:
+    """Whether it belongs to a column's name, a row's number or a slice, as in `df[["a", "b"]][-4:]`."""
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
+    return isinstance(node, ast.Constant | ast.Slice | ast.List | ast.Tuple | ast.USub | ast.expr_context)
+
+
+def _stored(tree: ast.AST) -> set[str]:
+    """The names that code gives something to."""
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
 def _is_plain_query(call: ast.Call) -> bool:
@@ -110,10 +126,13 @@ class _Sizes(ast.NodeTransformer):
         return _either() if isinstance(node, ast.expr) and self._is_own(node) else super().visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        names, leaves, whole = bound(ast.unparse(node)), self._leaves(node.value), self._is_whole(node.value)
+        names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+        leaves, whole = self._leaves(node.value), self._is_whole(node.value)
         self.generic_visit(node)
-        self.held |= dict.fromkeys(names, leaves) if leaves else {}
-        self.whole |= names if whole else set()
+        if leaves:
+            self.held |= dict.fromkeys(names, leaves)
+        if whole:
+            self.whole |= names
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
@@ -174,14 +193,21 @@ class _Sizes(ast.NodeTransformer):
                 return [node]
             case ast.Name(name, ast.Load()):
                 return self.held.get(name)
+            case ast.Call(ast.Name("round"), [part, *_]):
+                parts = [part]
             case ast.Call(ast.Name(name), parts) if name in _ARITHMETIC:
                 pass
+            case ast.BinOp(part, ast.Mult(), ast.Constant(100)) | ast.BinOp(
+                ast.Constant(100), ast.Mult(), part
+            ):
+                parts = [part]  # a share in percent
             case ast.BinOp() | ast.BoolOp() | ast.Compare() | ast.UnaryOp() | ast.Tuple() | ast.List():
                 parts = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
             case _:
                 return None
         found = [self._leaves(part) for part in parts]
-        return None if None in found else list(itertools.chain.from_iterable(found))
+        # Each once: a name that is added to itself again and again would hold ever more.
+        return None if None in found else list(dict.fromkeys(itertools.chain.from_iterable(found)))
 
     def _is_size(self, node: ast.expr) -> bool:
         match node:

@@ -12,7 +12,8 @@ DATA holds databench/, wtq/ and samples/ (any CSV and parquet tables below it); 
 comes from the Hub. OUT gets train.jsonl, validation.jsonl, a data card, and problems to measure models on: in
 validation_problems.jsonl those of the validation samples, recoveries, shapes and supplements left out; in
 mentor-hard.jsonl, or where `--pool` says, those that the mentor (without one, the student) was asked at least
-twice and never got right and verified, if their question is in no sample.
+twice and never got right and verified, if their question is in no sample; other questions on their tables may
+be.
 """
 
 from __future__ import annotations

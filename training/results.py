@@ -87,13 +87,14 @@ def publish(result: dict, folder: Path = PUBLISHED) -> Path:
     """
     name = "bench {benchmark} {model} {mode} seed{seed}".format(**result)
     path = folder / f"{records.slug(name)}.json"
-    held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else result
-    if held["data_sha256"] != result["data_sha256"]:
-        raise RunError(
-            f"{path} holds a result of other problems (another data_sha256; {held['problems']} problems, "
-            f"now {result['problems']}), so this one is not published: delete that file if this one is to "
-            "replace it, or rename the file of problems."
-        )
+    if path.exists():
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if held["data_sha256"] != result["data_sha256"]:
+            raise RunError(
+                f"{path} holds a result of other problems (another data_sha256; {held['problems']} problems, "
+                f"now {result['problems']}), so this one is not published: delete that file if this one is "
+                "to replace it, or rename the file of problems."
+            )
     records.write_json(path, result)
     return path
 
@@ -115,8 +116,14 @@ def title(source: str, drawn: int | None = None, first: int | None = None, tempe
     """
     path = Path(source)
     name = f"{path.absolute().parent.name} {path.stem}" if path.is_file() else source
-    parts = {f"first {first}": first, f"{drawn} drawn": drawn, f"temperature {temperature:g}": temperature}
-    return ", ".join([name, *filter(parts.get, parts)])
+    parts = [name]
+    if first:
+        parts.append(f"first {first}")
+    if drawn:
+        parts.append(f"{drawn} drawn")
+    if temperature:
+        parts.append(f"temperature {temperature:g}")
+    return ", ".join(parts)
 
 
 def default_folder(benchmark: str, model: str) -> Path:

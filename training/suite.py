@@ -16,7 +16,7 @@ import itertools
 import multiprocessing
 import os
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -266,7 +266,7 @@ def on_ray(work: Sequence[Shard], workers: int, address: str) -> list[Outcome]:
 
 
 def joined(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """An outcome for each contender, its shards put together; models of one name say which contender's.
+    """An outcome for each contender, its shards put together; models of one name are numbered in their order.
 
     Raises:
         RunError: two contenders are the same model.
@@ -280,21 +280,15 @@ def joined(outcomes: Sequence[Outcome]) -> list[Outcome]:
     for one in whole.values():
         same = first.setdefault((one.model, one.digest), one.contender)
         if same != one.contender:
-            raise RunError(
-                f"{same} and {one.contender} are the same model, {one.model}: leave one out, and nothing is "
-                "asked again."
-            )
-    named = Counter(one.model for one in whole.values())
+            raise RunError(f"{same} and {one.contender} are the same model, {one.model}: leave one out.")
+    by_name = defaultdict(list)
+    for one in whole.values():
+        by_name[one.model].append(one)
     return [
-        replace(one, model=f"{one.model} ({_short(one.contender)})") if named[one.model] > 1 else one
-        for one in whole.values()
+        replace(one, model=f"{name} ({place})") if len(of_name) > 1 else one
+        for name, of_name in by_name.items()
+        for place, one in enumerate(of_name, 1)
     ]
-
-
-def _short(contender: str) -> str:
-    """Of an adapter's path the file and its folder: the rest says something of this machine only."""
-    name, at, adapter = contender.partition("@")
-    return name + at + "/".join(Path(adapter).parts[-2:])
 
 
 def table(summaries: dict[str, dict[str, dict]], missing: dict[str, str]) -> str:

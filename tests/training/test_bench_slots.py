@@ -34,4 +34,12 @@ def test_what_is_no_number_of_slots_is_told(wrong, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["slots", "--problems", "x", "--slots", wrong])
     with pytest.raises(SystemExit):
         slots.main()
-    assert "is no list of whole numbers" in capsys.readouterr().err
+    assert "is no whole number from 1 on" in capsys.readouterr().err
+
+
+def test_problems_that_are_not_there_are_told_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["slots", "--problems", "nowhere.jsonl"])
+    with pytest.raises(SystemExit):
+        slots.main()
+    told = capsys.readouterr().err
+    assert "nowhere.jsonl is neither a file nor a benchmark" in told and told.count("\n") == 1

@@ -116,9 +116,11 @@ def test_benchmarks_that_are_not_there_keep_their_place_in_the_list(tmp_path):
     (tmp_path / "wtq" / "t.csv").write_text("a,b\n1,2\n")
     problem = {"id": "1", "question": "?", "tables": ["t.csv"], "answer": "1", "answer_type": "number"}
     (tmp_path / "wtq" / "dev.jsonl").write_text(json.dumps(problem))
+    (tmp_path / "mentor-hard.jsonl").write_text(json.dumps(problem | {"tables": ["wtq/t.csv"]}))
     held = leaks.add_benchmarks(tmp_path, path)
     assert held == json.loads(path.read_text()) and held["gone"] == ["0a"]
     assert held["wtq"] == list(leaks.digests(tmp_path / "wtq" / "t.csv"))
+    assert "mentor-hard" not in held  # its tables are those of training
 
 
 def test_digests_that_were_kept_are_not_worked_out_again_unless_the_file_has_changed(tmp_path, monkeypatch):

@@ -221,28 +221,28 @@ def test_a_choice_of_the_models_is_not_paid(play, problem, question, code):
     assert reward.correct == reward.parseable == 0
 
 
-@pytest.mark.xfail(strict=True, reason="no reading of the code tells it from an honest step")
 @pytest.mark.parametrize(
-    ("question", "code"),
+    ("question", "gold", "code"),
     [
-        (WHICH, "print('Rex' if df.Name.nunique() else 'Mia')"),
-        (WHICH, "print(df.Name[0])"),
-        (WHICH, "print(df.Name.tolist(), df['Weight (kg)'].max())"),
-        (HEAVIER, "print(df.Name.nunique() > 0)"),
-        (OVER, "print(len(df) < 10)"),
-        (TOTAL, "print(df.Name.nunique() + 47)"),
+        (WHICH, "Rex", "print('Rex' if df.Name.nunique() else 'Mia')"),
+        (WHICH, "Rex", "print(df.Name[0])"),
+        (WHICH, "Rex", "print(df.Name.tolist(), df['Weight (kg)'].max())"),
+        (WHICH, "Rex", "print(df[df.columns[0]])"),
+        (HEAVIER, "True", "print(df.Name.nunique() > 0)"),
+        (OVER, "True", "print(len(df) < 10)"),
+        (TOTAL, "51", "print(df.Name.nunique() + 47)"),
+        ("Who are the 2 heaviest?", "['Rex', 'Bo']", "print(df.Name.tolist())"),
     ],
 )
-def test_a_choice_by_another_figure_is_not_paid(play, problem, question, code):
-    test_a_choice_of_the_models_is_not_paid(play, problem, question, code)
-
-
-@pytest.mark.xfail(strict=True, reason="a printed column is an honest answer where a list is asked for")
-def test_a_list_picked_by_eye_is_not_paid(play, problem):
-    question = "Who are the 2 heaviest?"
-    trajectory = play(question, "print(df.Name.tolist())", "Answer: Rex, Bo")
-    gold = problem(question, "['Rex', 'Bo']", "list[category]")
-    assert compute_trajectory_reward(trajectory, gold).correct == 0
+def test_choices_that_are_known_to_be_paid(play, problem, question, gold, code):
+    """No reading of the code tells them from an honest step; the docstring of `reward` names them."""
+    kinds = {"True": "boolean", "51": "number", "['Rex', 'Bo']": "list[category]"}
+    trajectory = play(question, code, f"Answer: {gold}")
+    assert trajectory.verified
+    assert (
+        compute_trajectory_reward(trajectory, problem(question, gold, kinds.get(gold, "category"))).correct
+        > 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -268,6 +268,13 @@ PLAIN = [
     ("Are there any dogs?", "True", "boolean", "print(len(df[df.Species == 'dog']) > 0)"),
     ("Are there any dogs?", "True", "boolean", "df = df[df.Species == 'dog']\nprint(not df.empty)"),
     ("What percentage are dogs?", "50", "number", "print(100 / len(df) * (df.Species == 'dog').sum())"),
+    ("What percentage are dogs?", "50", "number",
+     "df['dog'] = df.Species == 'dog'\nprint(round(len(df[df['dog']]) / len(df) * 100, 2))"),
+    ("Are there any dogs?", "True", "boolean",
+     "df['dog'] = df.Species == 'dog'\ndogs = df[df['dog']]\nprint(not dogs.empty)"),
+    ("How many columns are there for each row?", "1", "number", "print(round(df.shape[1] / len(df), 2))"),
+    ("What percentage are dogs?", "50", "number", "total, dogs = len(df), 0\nfor kind in df.Species:\n    "
+     "if kind == 'dog':\n        dogs += 1\nprint(dogs / total * 100)"),
     ("What is the average weight?", "12.75", "number", "print(df['Weight (kg)'].sum() / len(df))"),
     ("How many dogs?", "2", "number",
      "n = 0\nfor kind in df.Species:\n    if kind == 'dog':\n        n += 1\nprint(n)"),
@@ -290,6 +297,14 @@ def test_in_code_too_deep_to_be_followed_nothing_is_computed(play, heaviest):
     deep = replace(step.execution, code=f"n = {'+'.join(['len(df)'] * 2000)}\n{REX}")
     trajectory = replace(trajectory, turns=(replace(step, execution=deep), answer))
     assert without_choices(trajectory, heaviest).executions[0].code == ""
+
+
+def test_a_name_that_is_added_to_itself_again_and_again_is_followed_in_no_time(play, heaviest):
+    trajectory = play(WHO, REX, "Answer: Rex")
+    step, answer = trajectory.turns
+    code = "\n".join(["n = len(df)", *["n = n + n"] * 60, REX])
+    doubled = replace(step, execution=replace(step.execution, code=code))
+    assert REX in without_choices(replace(trajectory, turns=(doubled, answer)), heaviest).executions[0].code
 
 
 def test_a_variable_that_a_mere_look_sets_can_be_computed_with(play, heaviest):

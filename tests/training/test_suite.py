@@ -153,7 +153,7 @@ def test_two_names_of_one_model_are_refused(echo, data, capsys):
     assert f"{echo.name} and {echo.name}@none are the same model" in capsys.readouterr().err
 
 
-def test_models_of_one_name_have_a_column_each_that_says_which(asked, tmp_path, capsys):
+def test_models_of_one_name_have_a_column_each(asked, tmp_path, capsys):
     pytest.importorskip("gguf", reason="gguf is not installed: training is not tested")
     from .tiny import write_gguf
 
@@ -166,7 +166,7 @@ def test_models_of_one_name_have_a_column_each_that_says_which(asked, tmp_path, 
     words = ["bench", "--suite", "hackathon", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     assert main([*words, "--control", "no-data", "--model", str(first), "--model", str(second)]) == 0
     printed = capsys.readouterr().out
-    assert f"| | Base `tiny ({first})` | Base `tiny ({second})` |" in printed
+    assert "| | Base `tiny (1)` | Base `tiny (2)` |" in printed
     assert "| Mentor-hard (1), official |" in printed
     stored = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("tiny*/mentor-hard.json")]
     assert len({one["model_digest"] for one in stored}) == 2
