@@ -33,8 +33,8 @@ FORMATS = ("f32", "f16", "q8_0", "q5_0", "q4_0")
 LARGEST_BYTES = 10_000_000
 PROMPTS, TOKENS = 50, 64
 BY_FILE = "with the file's numbers"
-# By the file's numbers, where only the runtimes' rounding differs; else the cut and the format cost some, or a
-# bare model's choices are closer.
+# By the file's numbers, where only the runtimes' rounding differs; else the cut and the format cost some, or
+# a bare model's choices are closer.
 LEAST_AGREEMENT = 0.95
 _AT_ONCE = 5  # prompts
 # Of these, llama.cpp keeps the rows of every matrix in transformers' order; of Llama's queries and keys not.
