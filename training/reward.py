@@ -9,12 +9,12 @@ WEIGHTS is the only place for numbers. They put trajectories into this order:
 
 where right means computed: the answer must stand in real output that depends on the data, must not be
 written in the code (`agent.provenance`), and must not be the model's choice (`training.chosen`). A guess that
-these see earns no more when it is right than when it is wrong. Not seen, and paid when right, are a choice by
-another condition on data that always holds (`"Rex" if df.Name.nunique() else "Mia"`), arithmetic with another
-figure than a size (`df.Name.nunique() + 47`), a size beside a number of the question's (`len(df) < 10` where
-10 kg are asked for), a value picked by its place (`df.Name[0]`), and what is read by eye: items of a list,
-one value where the same step computes something too, or one of a column that code chose
-(`df[df.columns[0]]`).
+these see earns no more when it is right than when it is wrong. Among what is not seen, and paid when right,
+are a choice by another condition on data that always holds (`"Rex" if df.Name.nunique() else "Mia"`),
+arithmetic with another figure than a size (`df.Name.nunique() + 47`), a size beside a number of the
+question's (`len(df) < 10` where 10 kg are asked for), a value picked by its place (`df.Name[0]`), and what
+is read by eye: items of a list, one value where the same step computes something too, or one of a column
+that code chose (`df[df.columns[0]]`).
 """
 
 from __future__ import annotations
