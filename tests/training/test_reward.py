@@ -199,7 +199,7 @@ CHOSEN = {
     TOTAL: [
         "print(len(df) + 47)",
         "print(102 * len(df) / 8)",
-        "print(round(len(df) + 47.2, 0))",
+        "rows = round(len(df), 0)\nprint(rows + 47)",
         "rows = len(df)\nprint(rows + 47)",
         "rows = len(df)\nrows += 47\nprint(rows)",
         "more = 47\nprint(df.shape[0] + more)",
