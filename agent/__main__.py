@@ -15,9 +15,10 @@ import sys
 from pathlib import Path
 
 import sandbox
-from agent import models, notebook
-from agent.episode import EpisodeLimits, Trajectory
+from agent import absence, models, notebook
+from agent.episode import EpisodeLimits
 from agent.run import Event, Finished, Ran, Refused, Running, Writing, events, new_episode
+from agent.trajectory import Trajectory
 
 VERIFIED, UNVERIFIED, BAD_INPUT = 0, 1, 2
 
@@ -98,6 +99,9 @@ def _conclude(trajectory: Trajectory) -> None:
         case "unverified":
             _print_answer(trajectory)
             print("Unverified: this value was not found in any real output.")
+        case "not_answerable":
+            _print_answer(trajectory)
+            print(f"Not verified. {absence.said(trajectory.evidence)}")
         case "failed":
             print(f"Failed: {trajectory.summary}")
         case _:

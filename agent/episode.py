@@ -10,7 +10,9 @@ always hits. The demo, the command line, the benchmark and training all drive th
 
 No evidence, no answer: `Answer:` ends the episode as verified only when the last step ran without error and
 the value stands in the real output since the last failure, in text that was computed from the data
-(`provenance`). Otherwise the model is told what is missing and goes on within its limits.
+(`provenance`). That the data does not hold what was asked ends it as "not_answerable", which is not verified,
+only where a step looked for it in vain (`absence`). Otherwise the model is told what is missing and goes on
+within its limits.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
-from agent import answers, feedback, prompts, protocol, slips
+from agent import absence, answers, feedback, prompts, protocol, slips
 from agent.protocol import FinalAnswer, Malformed, RunCode
 from agent.provenance import STATE_LOST, Output, Provenance
+from agent.trajectory import Evidence, Trajectory, Turn
 from sandbox import Execution, TableProfile
 
 # Room is kept for so many steps to come; hardly an episode needs more.
@@ -61,124 +64,18 @@ class Done:
     outcome: str
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """Where the answer stands: the step (1-based) and the lines of its real output (0-based numbers)."""
-
-    step: int
-    line_numbers: tuple[int, ...]
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One reply of the model and what came of it.
-
-    `step` is the 1-based number of the execution that it led to, 0 when nothing was run. `feedback` is what
-    the model was told next, "" after the last turn.
-    """
-
-    text: str
-    action: str  # "code", "answer" or "malformed"
-    code: str = ""
-    answer: str = ""
-    step: int = 0
-    execution: Execution | None = None
-    feedback: str = ""
-    forgiven: tuple[str, ...] = ()
-    fabricated: int = 0
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """The whole record of an episode; `to_json` is its stable form, one object a line in a file.
-
-    `outcome`: "verified", "unverified" (an answer without evidence), "no_answer" (limits reached), "stopped"
-    (by the user) or "failed" (the model gave an error, told in `summary`).
-    """
-
-    question: str
-    tables: tuple[dict, ...]  # {"name", "source", "load"}: Python name, file, and code that reads it
-    messages: tuple[dict, ...]
-    turns: tuple[Turn, ...]
-    outcome: str
-    answer: str = ""
-    summary: str = ""
-    evidence: Evidence | None = None
-    run: dict = field(default_factory=dict)  # model, digest, seed, times in seconds; filled by agent.run
-
-    @property
-    def verified(self) -> bool:
-        return self.outcome == "verified"
-
-    @property
-    def executions(self) -> tuple[Execution, ...]:
-        return tuple(turn.execution for turn in self.turns if turn.execution)
-
-    @property
-    def exec_ok(self) -> bool:
-        """Whether at least one step ran without error."""
-        return any(execution.error is None for execution in self.executions)
-
-    @property
-    def hallucinated_results(self) -> int:
-        """How many outputs the model made up; they were cut."""
-        return sum(turn.fabricated for turn in self.turns)
-
-    def to_json(self) -> dict:
-        turns = [
-            asdict(turn) | {"execution": turn.execution.to_json() if turn.execution else None}
-            for turn in self.turns
-        ]
-        return {
-            "question": self.question,
-            "answer": self.answer,
-            "summary": self.summary,
-            "outcome": self.outcome,
-            "verified": self.verified,
-            "exec_ok": self.exec_ok,
-            "evidence": asdict(self.evidence) if self.evidence else None,
-            "steps": len(self.executions),
-            "hallucinated_results": self.hallucinated_results,
-            "tables": list(self.tables),
-            "turns": turns,
-            "messages": list(self.messages),
-            "run": self.run,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict) -> Trajectory:
-        evidence = data["evidence"]
-        return cls(
-            question=data["question"],
-            tables=tuple(data["tables"]),
-            messages=tuple(data["messages"]),
-            turns=tuple(_turn_from_json(turn) for turn in data["turns"]),
-            outcome=data["outcome"],
-            answer=data["answer"],
-            summary=data["summary"],
-            evidence=evidence
-            and Evidence(evidence["step"], tuple(evidence["line_numbers"]), tuple(evidence["lines"])),
-            run=data["run"],
-        )
-
-
-def _turn_from_json(data: dict) -> Turn:
-    execution = data["execution"] and Execution.from_json(data["execution"])
-    return Turn(**{**data, "execution": execution, "forgiven": tuple(data["forgiven"])})
-
-
 def mere_looks(turns: Sequence[Turn], tables: Iterable[str]) -> frozenset[int]:
-    """The steps that only look at the data, after a refusal had told the model to look.
+    """The steps that only look at the data, after a refusal had told the model to look, or for a word.
 
-    What they print are rows that no condition chose; a model that is stuck takes its answer from them.
+    What they print are rows that no condition chose, or columns' names; a model that is stuck takes its
+    answer from them.
 
     Args:
         tables: Their names in Python.
     """
     told, looks, names = False, set(), {"df", *tables}
     for turn in turns:
-        if told and turn.step and slips.only_looks(turn.code, names):
+        if turn.step and (absence.word_of(turn.code) or (told and slips.only_looks(turn.code, names))):
             looks.add(turn.step)
         names -= slips.bound(turn.code)
         told |= feedback.LOOK_FIRST in turn.feedback
@@ -225,6 +122,7 @@ class Episode:
         self._count = count_tokens
         self._turns: list[Turn] = []
         self._steps: list[_Step] = []
+        self._codes = list(after._codes) if after and not fresh_state else []  # of all steps on this state
         self._answer, self._summary = "", ""
         self._evidence: Evidence | None = None
         self._pending: Turn | None = None
@@ -286,6 +184,7 @@ class Episode:
             raise RuntimeError("No code is waiting to be observed.")
         turn, self._pending = self._pending, None
         self._steps.append(_Step(execution, self._provenance.output(execution)))
+        self._codes.append(execution.code)
         told = feedback.observation(
             execution,
             self.steps,
@@ -372,10 +271,12 @@ class Episode:
     def _receive_answer(self, turn: Turn, reply: FinalAnswer) -> Retry | Done:
         self._answer, self._summary = reply.answer, reply.summary
         wrong_shape = self._wrong_shape(reply.answer)
-        self._evidence = None if wrong_shape else self._find_evidence(reply.answer)
+        self._evidence = None
+        if not wrong_shape:
+            self._evidence = self._find_evidence(reply.answer) or self._find_absence(reply.answer)
         if self._evidence:
             self._turns.append(turn)
-            self.outcome = "verified"
+            self.outcome = "not_answerable" if self._evidence.missing else "verified"
             return Done(self.outcome)
         return self._refuse(turn, wrong_shape or self._what_is_missing(reply.answer))
 
@@ -390,7 +291,7 @@ class Episode:
         literal = answer.strip("'\"`. ").casefold() in ("true", "false")
         if yes_no is False and literal:
             return feedback.NOT_YES_OR_NO
-        asked = prompts.items_asked(self.question)
+        asked = 0 if absence.says_so(answer) else prompts.items_asked(self.question)
         if asked > 1 and not re.search(r"[,\n\[]", answer):
             return feedback.too_few(asked, self._steps[-1].execution)
         return ""
@@ -410,6 +311,17 @@ class Episode:
                 return Evidence(number, numbers, tuple(lines[i] for i in numbers))
         return None
 
+    def _find_absence(self, answer: str) -> Evidence | None:
+        """The newest step that looked in vain for what was asked, if the answer says that there is none."""
+        if not absence.says_so(answer):
+            return None
+        earlier = len(self._codes) - len(self._steps)
+        for number in range(len(self._steps), 0, -1):
+            execution, before = self._steps[number - 1].execution, self._codes[: earlier + number - 1]
+            if word := absence.missing_word(execution, before, self.question, self.tables):
+                return Evidence(number, (0,), (execution.stdout.split("\n")[0],), word)
+        return None
+
     def _mere_looks(self) -> frozenset[int]:
         return mere_looks(self._turns, (table.name for table in self.tables))
 
@@ -419,6 +331,8 @@ class Episode:
         last = self._steps[-1].execution
         if last.error:
             return feedback.LAST_STEP_FAILED
+        if absence.says_so(answer):
+            return f"{feedback.NOT_SHOWN_TO_LACK} {feedback.reminder(self.question)}"
         if not last.stdout.strip():
             return f"{feedback.NOTHING_PRINTED} {feedback.reminder(self.question)}"
         if self.steps in self._mere_looks():

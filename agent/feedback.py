@@ -223,6 +223,7 @@ YES_OR_NO = "This is a yes/no question. Reply with code that prints True or Fals
 NOT_YES_OR_NO = (
     "The question asks for a value, such as a name or a number. Reply with code that computes and prints it."
 )
+NOT_SHOWN_TO_LACK = "Nothing shows that the data lacks this. Reply with code."
 NO_STEPS_LEFT = (
     "No steps are left. Give the answer from the real output above, in the form that was asked for."
 )

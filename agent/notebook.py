@@ -17,8 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.episode import Trajectory
+from agent import absence
 from agent.provenance import STATE_LOST, file_of
+from agent.trajectory import Trajectory
 from sandbox import Execution
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def _conclusion(trajectory: Trajectory, write: Callable[[str], str]) -> str:
             return f"{answer}\n\nVerified: found in step {trajectory.evidence.step}'s output."
         case "unverified":
             return f"{answer}\n\nUnverified: this value was not found in any output."
+        case "not_answerable":
+            return f"{answer}\n\nNot verified. {write(absence.said(trajectory.evidence))}"
         case "stopped":
             return "**Stopped** before there was an answer."
         case "failed":

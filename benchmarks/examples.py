@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 import sandbox
 from agent import answers, models
-from agent.episode import Trajectory
 from agent.provenance import replay
 from agent.run import new_episode, run
+from agent.trajectory import Trajectory
 from training import records
 
 ROOT = Path(__file__).parent.parent

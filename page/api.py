@@ -33,7 +33,7 @@ def ask(
 
     The result is a record in JSON: {"answer", "summary", "verified", "evidence", "outcome", "steps", ...}.
     Rely on an answer only if "verified" is true: then it stands in the real output of the step that
-    "evidence" names.
+    "evidence" names. With the outcome "not_answerable" that step looked for a word of the question in vain.
 
     Args:
         file: A CSV, TSV, Excel, ODS, parquet, JSON or SQLite file; each sheet of a workbook is a table.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from agent.episode import Trajectory
+from agent.trajectory import Trajectory
 
 EXAMPLES = Path(__file__).parent.parent / "assets" / "examples"
 RECORDED = EXAMPLES / "recorded"

@@ -13,9 +13,9 @@ import json
 
 import sandbox
 from agent import models
-from agent.episode import Trajectory
 from agent.models import Model
 from agent.run import new_episode, run
+from agent.trajectory import Trajectory
 from page.gallery import RECORDED, Example, examples, recording_path
 
 

@@ -9,10 +9,10 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from agent import answers, protocol
-from agent.episode import Trajectory, Turn
+from agent import absence, answers, protocol
 from agent.models import Model, ModelError, Progress
 from agent.models.progress import TITLES
+from agent.trajectory import Trajectory, Turn
 from page import pictures
 from page.gallery import Example
 from page.visit import View
@@ -75,8 +75,18 @@ def answer_card(record: Trajectory, note: str = "") -> str:
             f"<p>{escape(why)}</p>{foot}</article>"
         )
     summary = f'<p class="ds-summary">{escape(record.summary)}</p>' if record.summary else ""
-    kind, proof = ("verified", _evidence(record)) if record.verified else ("unverified", _UNVERIFIED)
+    kind, proof = _proof(record)
     return f'<article class="ds-card ds-{kind}">{_value(record.answer)}{summary}{proof}{foot}</article>'
+
+
+def _proof(record: Trajectory) -> tuple[str, str]:
+    """The kind of the card, and what the answer rests on."""
+    match record.outcome:
+        case "verified":
+            return "verified", _evidence(record)
+        case "not_answerable":
+            return "unverified", _absence(record)
+    return "unverified", _UNVERIFIED
 
 
 _UNVERIFIED = (
@@ -92,6 +102,14 @@ def _evidence(record: Trajectory) -> str:
     return (
         f'<p class="ds-badge">Verified: found in step {found.step}’s output</p>'
         f'<pre class="ds-evidence">{marked}</pre>'
+    )
+
+
+def _absence(record: Trajectory) -> str:
+    return (
+        '<p class="ds-badge">Not verified: looked for in vain</p>'
+        f'<p class="ds-why">{escape(absence.said(record.evidence))} '
+        "It may still be there under another name.</p>"
     )
 
 
@@ -128,7 +146,7 @@ def _question(question: str) -> str:
 def steps(record: Trajectory) -> str:
     """Every reply that is over, in order: code with its real output, or an answer that was sent back."""
     turns = record.turns
-    if record.outcome in ("verified", "unverified") and turns[-1].action == "answer":
+    if record.outcome in ("verified", "unverified", "not_answerable") and turns[-1].action == "answer":
         turns = turns[:-1]  # it stands in the card
     parts = [_turn(turn, record) for turn in turns]
     return f'<div class="ds-steps">{"".join(parts)}</div>' if parts else ""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import notebook
-from agent.episode import Trajectory
+from agent.trajectory import Trajectory
 from page import pictures
 
 KINDS = {

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import sandbox
 from agent import suggestions
-from agent.episode import Episode, EpisodeLimits, Trajectory
+from agent.episode import Episode, EpisodeLimits
 from agent.models import ModelError
 from agent.run import HEARTBEAT_SECONDS, Finished, Ran, Refused, Running, Writing, events, new_episode
+from agent.trajectory import Trajectory
 from page import takeaway
 from page.loading import Loader
 from sandbox import InputError, Reading, SandboxError, Session, folders

@@ -14,16 +14,19 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
 from agent.models import Model
-from sandbox import Pool
+from sandbox import Pool, TableProfile
 from training import faults, leaks, rollouts, shapes
-from training.gather import Dropped, in_turn, may_be_used
+from training.gather import Asked, Dropped, in_turn, may_be_used
+from training.problems import Problem
 from training.rollouts import Draft, Rollout, Stage
 from training.samples import Sample
+
+T = TypeVar("T")
 
 # Samples of one question. What is answered right each time has little to teach, so it gives one.
 MOST_PER_QUESTION, MOST_IF_EASY = 3, 1
@@ -82,6 +85,20 @@ class Builder:
         lists = [self._shuffled([draft for draft in of_kind if draft]) for of_kind in (charts, looks)]
         return self._first(in_turn(lists), count)
 
+    def looked_for(self, asked: Sequence[Asked], clean: Sequence[Made], count: int) -> list[Made]:
+        """So many samples of questions whose answer is in no table, and as many of such a look that finds.
+
+        Args:
+            asked: Of the first kind; their tables can be read.
+        """
+        absent = [shapes.absent(one.problem, self._profile(one.problem)) for one in self._shuffled(asked)]
+        found = [shapes.found(one.draft, self._profile(one.draft.problem)) for one in self._shuffled(clean)]
+        made = self._first(filter(None, absent), count)
+        return made + self._first(filter(None, found), len(made))
+
+    def _profile(self, problem: Problem) -> Sequence[TableProfile]:
+        return self._stage.profile(problem.tables)
+
     def supplements(self, found: Iterable[Draft | str], source: str) -> list[Made]:
         """All that can be made of what a supplement gave."""
         drafts = []
@@ -136,11 +153,11 @@ class Builder:
         """Faulty versions of a single step's code, by kind."""
         if len(made.draft.replies) != 2:
             return {}
-        profile = self._stage.profile(made.draft.problem.tables)
+        profile = self._profile(made.draft.problem)
         return faults.faulty(shapes.code_of(made.draft), profile, random.Random(made.sample.id))
 
-    def _shuffled(self, drafts: Sequence[Draft]) -> list[Draft]:
-        return self._chance.sample(list(drafts), len(drafts))
+    def _shuffled(self, some: Sequence[T]) -> list[T]:
+        return self._chance.sample(list(some), len(some))
 
 
 def without_repeats(made: Iterable[Made]) -> list[Made]:

@@ -45,6 +45,7 @@ from training.problems import Problem
 from training.rollouts import Rollout
 
 SHAPE_SHARE = 0.1
+ABSENT_SHARE = 0.02  # and as many whose look finds something, or a model gives up too easily
 VALIDATION_SHARE = 0.05
 MENTOR_HARD = suite.PARTS["mentor-hard"].file
 # Episodes at once on a GPU, and what each may hold; longer conversations are not learned from.
@@ -101,7 +102,7 @@ def run_data(options: argparse.Namespace) -> None:
     started, dropped = time.perf_counter(), Counter()
     supplements = [_supplement(text) for text in options.supplement]
     counts = {"own": options.own, "wtq": options.wtq, "seed": options.seed}
-    asked = gather(options.data, options.out / "tables", **counts, dropped=dropped)
+    asked, absent = gather(options.data, options.out / "tables", **counts, dropped=dropped)
     names = [name for name in (options.student, options.mentor) if name]
     if not options.kept:
         _roll_on_gpus(asked, names, options)
@@ -118,7 +119,9 @@ def run_data(options: argparse.Namespace) -> None:
             # A share of all of them, the shapes not counted.
             recoveries = round(len(made) * options.recovery / (1 - options.recovery))
             recovered = builder.recoveries(made, mended, recoveries)
-            made += [*recovered, *builder.shaped(made, round(SHAPE_SHARE * len(made)))]
+            shaped = builder.shaped(made, round(SHAPE_SHARE * len(made)))
+            looks = builder.looked_for(absent, made, round(ABSENT_SHARE * len(made)))
+            made += [*recovered, *shaped, *looks]
             for name, folder in supplements:
                 if options.fetch:
                     sources.fetch(name, folder, options.fetch)

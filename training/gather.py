@@ -1,7 +1,8 @@
 """Which questions an SFT set is made from: train splits and questions of our own, no benchmark's table.
 
-asked = gather(Path("data"), Path("work"), own=4000, wtq=4000, seed=0, dropped=Counter())
-asked["wtq"][0].problem
+asked, absent = gather(Path("data"), Path("work"), own=4000, wtq=4000, seed=0, dropped=Counter())
+asked["wtq"][0].problem     # to be rolled out
+absent[0].problem           # asks for what its table does not hold
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.absence import NOT_ANSWERABLE
 from sandbox import InputError
 from training import leaks, questions, records, suite
 from training.problems import Problem, ProblemError
@@ -29,8 +31,6 @@ TRAIN = {
     "wtq": (Part("WikiTableQuestions", "wtq/train.jsonl", "wtq-train", "wtq"),),
 }
 TABLES = (".csv", ".parquet")
-# The gold of questions about what a table does not hold; `training.questions` asks some.
-NOT_ANSWERABLE = "not answerable from this data"
 DIGESTS = "digests.json"
 MOST_PER_TABLE = 8  # of WikiTableQuestions
 OWN_PER_TABLE = 30  # of ours, at most; many tables give fewer
@@ -49,8 +49,10 @@ class Asked:
 
 def gather(
     data: Path, work: Path, *, own: int, wtq: int, seed: int, dropped: Dropped
-) -> dict[str, list[Asked]]:
-    """The questions by source; those on benchmarks' tables are dropped.
+) -> tuple[dict[str, list[Asked]], list[Asked]]:
+    """The questions by source, and apart from them ours whose answer no table holds.
+
+    Those on benchmarks' tables are dropped.
 
     Args:
         work: Where tables that our own questions derive from others are written, and what takes time to
@@ -64,15 +66,18 @@ def gather(
     if not data.is_dir():
         raise ProblemError(f"{data} is not a folder: give the one that holds databench, wtq and samples.")
     leaks.recall(work / DIGESTS)
+    absent: list[Asked] = []
     asked = {"databench": _published("databench", data, dropped)}
     if wtq:
         usable = _published("wtq", data, dropped)
         asked["wtq"] = balanced(usable, wtq, seed, lambda one: one.problem.answer_type, MOST_PER_TABLE)
     if own:
-        usable = _own(data / "samples", work, seed, dropped)
+        made = _own(data / "samples", work, seed, dropped)
+        absent = [one for one in made if one.problem.answer == NOT_ANSWERABLE]
+        usable = [one for one in made if one.problem.answer != NOT_ANSWERABLE]
         asked["own"] = balanced(usable, own, seed, lambda one: one.family)
     leaks.remember(work / DIGESTS)
-    return asked
+    return asked, absent
 
 
 def _published(source: str, data: Path, dropped: Dropped) -> list[Asked]:
@@ -88,9 +93,7 @@ def _own(folder: Path, work: Path, seed: int, dropped: Dropped) -> list[Asked]:
     kept = json.loads(path.read_text(encoding="utf-8"))
     dropped.update({("own", reason): number for reason, number in kept["dropped"].items()})
     made = [Asked(Problem.from_json(one, work), one["family"]) for one in kept["questions"]]
-    answerable = [one for one in made if one.problem.answer != NOT_ANSWERABLE]
-    dropped["own", "an answer that an episode cannot give evidence for"] += len(made) - len(answerable)
-    return [one for one in answerable if may_be_used(one.problem, "own", dropped)]
+    return [one for one in made if may_be_used(one.problem, "own", dropped)]
 
 
 def _make_own(folder: Path, path: Path, seed: int) -> None:

@@ -23,6 +23,7 @@ CLASSES = {
     "model failed": "the model or the sandbox gave an error",
     "no code": "nothing was run",
     "limit reached": "the steps or replies were used up before an answer",
+    "not answerable": "it says that the data does not hold the answer, after a look in vain",
     "gave up after error": "the answer follows a step that failed",
     "wrong shape": "the answer is not of the kind that was asked for: a list, a number, True or False",
     "spelling": "the known answer but for spaces, signs or the case of letters",
@@ -44,6 +45,8 @@ def classify(prediction: Prediction, trajectory: Trajectory) -> str | None:
         return "no code"
     if not prediction.answer.strip():
         return "limit reached"
+    if prediction.outcome == "not_answerable":
+        return "not answerable"
     if trajectory.executions[-1].error:
         return "gave up after error"
     if _letters(prediction.value) == _letters(prediction.gold) != [""]:

@@ -7,14 +7,15 @@ WEIGHTS is the only place for numbers. They put trajectories into this order:
 
     right, clean > right, stumbling > wrong but honest > no answer > anything with a made-up result
 
-where right means computed: the answer must stand in real output that depends on the data, must not be
-written in the code (`agent.provenance`), and must not be the model's choice (`training.chosen`). A guess that
-these see earns no more when it is right than when it is wrong. Among what is not seen, and paid when right,
-are a choice by another condition on data that always holds (`"Rex" if df.Name.nunique() else "Mia"`),
-arithmetic with another figure than a size (`df.Name.nunique() + 47`), a size beside a number of the
-question's (`len(df) < 10` where 10 kg are asked for), a value picked by its place (`df.Name[0]`), and what
-is read by eye: items of a list, one value where the same step computes something too, or one of a column
-that code chose (`df[df.columns[0]]`).
+where right means computed: the answer must stand in real output that depends on the data, must not be written
+in the code (`agent.provenance`), and must not be the model's choice (`training.chosen`). That the data holds
+no answer is right where it holds none and a step looked in vain (`agent.absence`); elsewhere it earns less
+than a wrong answer. A guess that these see earns no more when it is right than when it is wrong. Among what
+is not seen, and paid when right, are a choice by another condition on data that always holds (`"Rex" if
+df.Name.nunique() else "Mia"`), arithmetic with another figure than a size (`df.Name.nunique() + 47`), a size
+beside a number of the question's (`len(df) < 10` where 10 kg are asked for), a value picked by its place
+(`df.Name[0]`), and what is read by eye: items of a list, one value where the same step computes something
+too, or one of a column that code chose (`df[df.columns[0]]`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ import re
 import tokenize
 from dataclasses import astuple, dataclass
 
-from agent import Trajectory
+from agent import Trajectory, absence
+from agent.absence import NOT_ANSWERABLE
 from agent.provenance import Output
 from training.chosen import without_choices
 from training.problems import Problem
@@ -49,7 +51,7 @@ class Reward:
     """The weighted parts; each is 0.0 where it does not apply.
 
     Attributes:
-        executed: A step computed something from the data without error.
+        executed: A step computed something from the data without error, or looked in vain for what is asked.
         parseable: The answer reads as the expected type, is no dump, and was computed.
         correct: It is right besides, by the strict rule.
         fabricated: Penalty for results that the model made up.
@@ -81,18 +83,26 @@ def compute_trajectory_reward(
     """
     verdict = verify(trajectory, problem)
     computed = verdict.grounded and verify(without_choices(trajectory, problem), problem).grounded
-    supported = computed or not require_real_execution
+    looked = _looked_in_vain(trajectory)
+    absent = looked and problem.answer == NOT_ANSWERABLE
+    supported = computed or absent or not require_real_execution
     parseable = supported and reads(trajectory.answer, problem) and not _is_dump(trajectory.answer, problem)
     stumbles = min(_stumbles(trajectory, verdict), MOST_STUMBLES)
     rambles = min(_rambles(trajectory, problem), MOST_RAMBLES)
     return Reward(
-        executed=WEIGHTS["executed"] if any(map(_has_text, computed_outputs(trajectory))) else 0.0,
+        executed=WEIGHTS["executed"] if looked or any(map(_has_text, computed_outputs(trajectory))) else 0.0,
         parseable=WEIGHTS["parseable"] if parseable else 0.0,
         correct=WEIGHTS["correct"] if parseable and verdict.strict else 0.0,
         fabricated=WEIGHTS["fabricated"] if trajectory.hallucinated_results else 0.0,
         stumbles=0.0 - STUMBLE_COST * stumbles,
         rambling=0.0 - RAMBLE_COST * rambles,
     )
+
+
+def _looked_in_vain(trajectory: Trajectory) -> bool:
+    """Whether the answer is that there is none, after a step that looked for a word and printed no column."""
+    looks = (one for one in trajectory.executions if not one.error and absence.word_of(one.code))
+    return trajectory.outcome == "not_answerable" and any(one.stdout.strip() == "[]" for one in looks)
 
 
 def _has_text(output: Output | None) -> bool:
@@ -102,7 +112,8 @@ def _has_text(output: Output | None) -> bool:
 def _stumbles(trajectory: Trajectory, verdict: Verdict) -> int:
     """Steps that failed and replies that led to nothing."""
     turns = trajectory.turns
-    accepted = bool(turns) and turns[-1].action == "answer" and verdict.grounded
+    ended = verdict.grounded or _looked_in_vain(trajectory)
+    accepted = bool(turns) and turns[-1].action == "answer" and ended
     return sum(turn.execution is None or turn.execution.error is not None for turn in turns) - accepted
 
 

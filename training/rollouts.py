@@ -6,7 +6,7 @@
 `roll` asks every problem once at each temperature and keeps a journal of each, so that a run that was killed
 goes on from its folder. `play` is the one door into the SFT set: whatever a sample is made from, its replies
 are given to an episode on a fresh session, its code is run for real, and it is kept only if the episode
-accepts the answer and `training.verify` finds it right.
+accepts the answer (as verified, or as one that was looked for in vain) and `training.verify` finds it right.
 """
 
 from __future__ import annotations
@@ -358,10 +358,11 @@ def _objection(trajectory: Trajectory, problem: Problem, replies: Sequence[str],
         return "fault without effect"
     if any(turn.step and samples.came_to_nothing(turn) for turn in turns[wrong:]):
         return "code failed or printed nothing"
-    if not trajectory.verified or len(turns) < len(replies):
+    absent = trajectory.outcome == "not_answerable"
+    if not (trajectory.verified or absent) or len(turns) < len(replies):
         return "answer not accepted"
     verdict = verify(trajectory, problem)
-    if not (verdict.official and verdict.strict and verdict.grounded):
+    if not (verdict.official and verdict.strict and (verdict.grounded or absent)):
         return "answer wrong"
     return ""
 

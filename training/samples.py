@@ -120,7 +120,7 @@ def from_dialog(
     model: str,
     skip: int = 0,
 ) -> Sample:
-    """A sample of one verified trajectory, or of several in one conversation, each after the one before.
+    """A sample of one trajectory that was found right, or of several in one conversation, in their order.
 
     Args:
         skip: Replies at the beginning of the first trajectory that are context only, whatever came of them.

@@ -4,8 +4,11 @@
     stumbled(rollout)                     # the model's own failed first attempt, and how it mended it
     charted(draft, random.Random(0))      # the same question with a chart asked for
     looked_first(draft, sample)           # where the card did not show what the code needs, a look before
+    absent(problem, profile)              # a look in vain for what no table holds
+    found(draft, profile)                 # the same look for what there is
 
-Nothing here is believed: every draft is played anew (`rollouts.play`) and kept only if it is verified.
+Nothing here is believed: every draft is played anew (`rollouts.play`) and kept only if it is accepted and
+right.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ from __future__ import annotations
 import ast
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from agent import Trajectory, answers, prompts
+from agent import Trajectory, absence, answers, prompts
+from agent.absence import NOT_ANSWERABLE
+from sandbox import TableProfile
 from training import worth
 from training.problems import Problem
+from training.questions.texts import absent_word
 from training.rollouts import Draft, Rollout, answer_reply, code_reply
 from training.samples import Sample, came_to_nothing
 
@@ -170,6 +176,31 @@ def _is_backed(trajectory: Trajectory) -> bool:
     known = "\n".join([trajectory.question, trajectory.answer, *outputs])
     numbers = re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])", trajectory.summary)
     return bool(trajectory.summary) and all(answers.find(number, known) for number in numbers)
+
+
+# Not there
+
+
+def absent(problem: Problem, tables: Sequence[TableProfile]) -> Draft | None:
+    """A look for what a question of our own asks for, and the answer that the data does not hold it.
+
+    None where the question does not say so.
+    """
+    word = absent_word(problem.question)
+    if word not in absence.telling_words(problem.question) or absence.named(word, tables):
+        return None
+    last = answer_reply(NOT_ANSWERABLE, f"No column's name and no cell has the word {word!r}.")
+    replies = (code_reply(absence.look(word, tables)), last)
+    return Draft(problem, replies, "shape", "not answerable", model="a program")
+
+
+def found(draft: Draft, tables: Sequence[TableProfile]) -> Draft | None:
+    """The draft with such a look before, for a word that a column has: to have looked is not to give up."""
+    words = [word for word in absence.telling_words(draft.problem.question) if absence.named(word, tables)]
+    if len(draft.replies) != 2 or not words:
+        return None
+    replies = (code_reply(absence.look(words[0], tables)), *draft.replies)
+    return replace(draft, replies=replies, source="shape", family="looked for and found", shows="\n['")
 
 
 # A chart

@@ -9,6 +9,7 @@ De-quantising takes a minute or two, so its result is kept in the cache of `agen
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -193,12 +194,21 @@ def _digest(known: Embedded | OnHub, model: Any) -> str:
 
 def _dequantised(known: Embedded, dtype: torch.dtype) -> Path:
     """A folder with the GGUF file's weights and tokenizer as transformers stores them."""
-    import transformers
-
     path = weights.fetch(known.weights, on_stderr())
     folder = path.with_name(f"{path.stem}-{known.weights.sha256[:12]}-{str(dtype).removeprefix('torch.')}")
     if folder.is_dir():
         return folder
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        # Processes of several GPUs start at once; the later ones wait and take what the first one made.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _dequantise(path, dtype, folder)
+    return folder
+
+
+def _dequantise(path: Path, dtype: torch.dtype, folder: Path) -> None:
+    import transformers
+
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     file = {"gguf_file": path.name}
@@ -210,4 +220,3 @@ def _dequantised(known: Embedded, dtype: torch.dtype) -> Path:
     model.save_pretrained(draft)
     transformers.AutoTokenizer.from_pretrained(path.parent, **file).save_pretrained(draft)
     draft.rename(folder)
-    return folder

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 from agent import __main__ as command_line
+from agent import absence
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -66,13 +67,17 @@ def test_a_notebook_that_cannot_be_written_is_refused_before_anything_is_asked(p
 
 
 class Handler(BaseHTTPRequestHandler):
-    """A model that puts the question as code, and answers with the last line of the output."""
+    """A model that puts the question as code, and answers with the last line of the output.
+
+    Where that is an empty list, it says that the data does not hold the answer.
+    """
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         last = body["messages"][-1]["content"]
         question = re.search(r"Question: (.*)\Z", last)
-        reply = f"```python\n{question[1]}\n```" if question else f"Answer: {last.splitlines()[-1]}"
+        answer = last.splitlines()[-1].replace("[]", "not answerable from this data")
+        reply = f"```python\n{question[1]}\n```" if question else f"Answer: {answer}"
         choice = {"delta": {"content": reply}, "finish_reason": "stop"}
         self.send_response(200)
         self.end_headers()
@@ -120,6 +125,13 @@ def test_the_steps_are_taken_home_in_the_form_that_is_asked_for(server, pets_csv
 def test_an_answer_without_evidence_is_called_unverified(server, pets_csv):
     done = ask(pets_csv, "-q", "print('Atlantis')", "--model", server)
     assert done.returncode == 1 and "Unverified: this value was not found" in done.stdout
+
+
+def test_what_was_looked_for_in_vain_is_named_and_not_called_verified(server, pets_csv):
+    look = absence.look("regex", [])  # the question is this code, and so has the word
+    done = ask(pets_csv, "-q", look, "--model", server)
+    assert done.returncode == 1 and "Answer:   not answerable from this data\n" in done.stdout
+    assert "Not verified. Step 1 found no column whose name or cells have “regex”." in done.stdout
 
 
 def test_a_models_failure_is_no_answer(pets_csv):

@@ -9,9 +9,9 @@ import nbformat
 import pytest
 
 import sandbox
-from agent.episode import Trajectory
 from agent.notebook import markdown, notebook, script, write
 from agent.run import new_episode, run
+from agent.trajectory import Trajectory
 
 from .conftest import ScriptedModel
 

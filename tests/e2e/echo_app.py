@@ -1,6 +1,7 @@
 """The page with a model whose moves a test knows: `python -m tests.e2e.echo_app`.
 
-It runs the question as Python and answers with the last line of the output. Three questions are not Python:
+It runs the question as Python and answers with the last line of the output, of an empty list that the data
+does not hold it. Three questions are not Python:
 "what did I ask before?" is put as a comment into the code, one that begins with "write" has it write on and
 on, and "break" breaks it. With $ECHO_DOWNLOADS it is never there: its download stands still.
 """
@@ -10,6 +11,7 @@ import re
 import time
 
 import app
+from agent.absence import NOT_ANSWERABLE
 from agent.models import Progress, Usage
 
 QUESTION = re.compile(r"Question: (.*)\Z", re.S)
@@ -31,7 +33,8 @@ class Echo:
                 yield from self._code(asked[1])
         else:
             output = last.splitlines()[-1]
-            yield f"Answer: {output}\nSummary: The output says {output}"
+            answer = NOT_ANSWERABLE if output == "[]" else output
+            yield f"Answer: {answer}\nSummary: The output says {output}"
 
     def _code(self, question):
         if question == "break":

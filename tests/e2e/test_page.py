@@ -19,6 +19,7 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
+from agent import absence
 from page import gallery
 from tests.e2e.conftest import answered, ask, connect, given, question_box, served, upload
 
@@ -124,6 +125,16 @@ def test_what_is_not_computed_from_the_data_is_shown_as_unverified(visitor, citi
     upload(page, cities)
     card = answered(page, "print('Atlantis')")
     assert "Unverified" in card and "Verified:" not in card
+
+
+def test_what_was_looked_for_in_vain_is_said_and_never_called_verified(visitor, cities):
+    page = visitor()
+    upload(page, cities)
+    look = absence.look("regex", [])  # the question is this code, and so has the word
+    card = answered(page, look)
+    assert absence.NOT_ANSWERABLE in card and "Not verified: looked for in vain" in card
+    assert "found no column whose name or cells have “regex”" in card and "Verified:" not in card
+    assert look in page.locator("#steps details").inner_text() and page.locator(".ds-sent-back").count() == 0
 
 
 def test_a_figure_is_drawn_in_its_step(visitor, cities):

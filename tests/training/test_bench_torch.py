@@ -1,6 +1,8 @@
 """`bench --torch`: an adapter in PEFT's form, measured before it is exported."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -9,7 +11,7 @@ pytest.importorskip("gguf", reason="gguf is not installed: training is not teste
 import peft  # noqa: E402
 import torch  # noqa: E402
 
-from agent.models import weights  # noqa: E402
+from agent.models import registry, weights  # noqa: E402
 from training import settings, student  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.problems import Problem, save  # noqa: E402
@@ -86,3 +88,16 @@ def test_a_folder_without_an_adapter_is_refused(bench, tmp_path):
 def test_a_suite_is_not_computed_in_torch(capsys, tmp_path):
     assert main(["bench", "--suite", "hackathon", "--model", NAME, "--torch", "--data", str(tmp_path)]) == 2
     assert "--torch go with --problems" in capsys.readouterr().err
+
+
+def test_processes_that_start_at_once_make_one_copy_of_the_weights():
+    known, start = registry.MODELS[NAME], Barrier(3)
+
+    def made(_):
+        start.wait()
+        return student._dequantised(known, torch.float64)
+
+    with ThreadPoolExecutor(3) as pool:
+        (folder,) = set(pool.map(made, range(3)))
+    assert (folder / "model.safetensors").exists()
+    assert not list(folder.parent.glob("*.draft"))

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from agent.absence import NOT_ANSWERABLE
 from tests.training.scripted import ByQuestion
 from training import builder, data, gather, leaks, problems, questions, samples, suite
 from training.bench import Settings
@@ -85,7 +86,7 @@ class Builds:
 
     def generate(self, tables, seed, per_table, work, dropped):
         absent = Problem(
-            "own-99-0", "What is the salary?", self.own[0].tables, gather.NOT_ANSWERABLE, "category"
+            "own-99-0", "What is the average shoe size?", self.own[0].tables, NOT_ANSWERABLE, "category"
         )
         return [SimpleNamespace(problem=p, family=f"f{i % 4}") for i, p in enumerate([*self.own, absent])]
 
@@ -163,8 +164,18 @@ def test_the_card_counts_what_is_in_the_set_and_what_was_left_out(built):
     steps = Counter(s.steps for of in by_split.values() for s in of)
     assert re.search(rf"\| 1 \| \d+ \| \d+ \| {steps[1]} \|", card)
     assert "| databench | rollout wrong |" in card
-    assert "| own | an answer that an episode cannot give evidence for | 1 |" in card
     assert "CC BY-SA 4.0" in card and "`python" in card
+
+
+def test_what_no_table_holds_is_asked_of_no_model_and_looked_for_in_vain(build, monkeypatch):
+    monkeypatch.setattr(data, "ABSENT_SHARE", 0.1)
+    whole = [sample for of_split in read(build()).values() for sample in of_split]
+    (absent,) = [sample for sample in whole if sample.family == "not answerable"]
+    assert sum(sample.family == "looked for and found" for sample in whole) == 1
+    assert not any("shoe size" in question for question in build.model.asked)
+    look, output, answer = (message["content"] for message in absent.messages[-3:])
+    assert "'shoe' in c.lower()" in look and output.endswith("\n[]")
+    assert answer.startswith(f"Answer: {NOT_ANSWERABLE}\n") and absent.source == "shape"
 
 
 def test_a_run_that_is_stopped_goes_on_and_ends_with_the_set_of_one_that_was_not(build):

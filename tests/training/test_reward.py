@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent import absence
 from training.chosen import without_choices
 from training.reward import WEIGHTS, compute_trajectory_reward
 
@@ -375,3 +376,23 @@ def test_no_text_raises_what_was_earned_without_the_answer(honest_wrong, heavies
     rewritten = replace(honest_wrong, answer=answer, summary=summary, turns=turns, outcome="verified")
     before = compute_trajectory_reward(honest_wrong, heaviest)
     assert compute_trajectory_reward(rewritten, heaviest).total <= before.total
+
+
+SHOE = "What is the average shoe size?"
+NONE = "Answer: not answerable from this data\nSummary: No column tells it."
+LOOK = absence.look("shoe", [])
+
+
+def test_that_there_is_no_answer_is_paid_after_a_look_in_vain_where_there_is_none(play, problem):
+    absent = problem(SHOE, "not answerable from this data", "category")
+    looked, said, guessed = play(SHOE, LOOK, NONE), play(SHOE, NONE, NONE), play(SHOE, "print(len(df))", NONE)
+    assert compute_trajectory_reward(looked, absent).correct > 0
+    assert compute_trajectory_reward(said, absent).total < WEIGHTS["executed"]
+    assert compute_trajectory_reward(guessed, absent).total <= WEIGHTS["executed"]
+
+
+def test_giving_up_earns_less_than_an_honest_wrong_answer(play, problem):
+    gives_up = play(SHOE, LOOK, NONE)
+    assert gives_up.outcome == "not_answerable"
+    earned = compute_trajectory_reward(gives_up, problem(SHOE, "41", "category"))
+    assert earned.total == WEIGHTS["executed"] < HONEST_WRONG

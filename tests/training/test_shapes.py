@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from agent.absence import NOT_ANSWERABLE
 from sandbox import Pool
 from tests.training.scripted import ByQuestion
 from training import shapes
@@ -235,3 +236,41 @@ def test_a_column_that_the_card_has_no_room_for_is_looked_up_first(tmp_path, sta
 def test_where_the_card_shows_all_there_is_no_look(pets_csv, stage):
     draft = drafted(pets_csv, WHO, "Rex", "category", REX)
     assert shapes.looked_first(draft, made(draft, stage)) is None
+
+
+# Not there
+
+
+@pytest.mark.parametrize(
+    ("column", "question", "looks"),
+    [
+        ("Pressure", "What is the average blood pressure?", True),
+        ("Blood", "What is the average blood pressure?", False),
+        ("Blood", "What is the average weight?", False),
+    ],
+)
+def test_only_what_a_question_of_ours_asks_for_and_no_column_has_is_looked_for(
+    stage, tmp_path, column, question, looks
+):
+    table = tmp_path / "t.csv"
+    table.write_text(f"Name,{column}\nRex,1\n")
+    problem = Problem("p", question, (table,), NOT_ANSWERABLE, "category")
+    assert bool(shapes.absent(problem, stage.profile(problem.tables))) == looks
+
+
+def test_a_look_that_finds_is_followed_by_the_code_that_answers(stage, pets_csv):
+    draft = drafted(
+        pets_csv, "What is the highest weight?", "31.5", "number", "print(df['Weight (kg)'].max())"
+    )
+    sample = made(shapes.found(draft, stage.profile(draft.problem.tables)), stage)
+    assert "'weight' in c.lower()" in sample.messages[-5]["content"] and sample.steps == 2
+    assert sample.messages[-4]["content"].endswith("['Weight (kg)']") and len(sample.trained) == 3
+    other = replace(draft, problem=replace(draft.problem, question="How high is it?"))
+    assert shapes.found(other, stage.profile(draft.problem.tables)) is None
+
+
+def test_that_the_data_has_no_answer_is_wrong_where_it_has_one(stage, pets_csv):
+    problem = Problem("p", "What is the average shoe size?", (pets_csv,), NOT_ANSWERABLE, "category")
+    draft = shapes.absent(problem, stage.profile(problem.tables))
+    assert made(draft, stage).steps == 1
+    assert play(replace(draft, problem=replace(problem, answer="31.5")), stage) == (None, "answer wrong")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import numpy as np
@@ -25,6 +26,13 @@ from training.questions.drafts import (
     statistic,
 )
 from training.questions.views import View, literal
+
+# What a large number is given in, and how much that is.
+_UNITS = {"thousands": 1_000, "millions": 1_000_000}
+# A column that says so itself has another unit already, or none that is given in thousands.
+_HAS_UNIT = re.compile(
+    r"hundred|thousand|million|billion|000|%|percent|pct|rate|index|(?:^|[\W_])(?:k|m|mn|bn)(?:$|[\W_])", re.I
+)
 
 
 @family(
@@ -131,6 +139,25 @@ def aggregate(view: View, rng: Random) -> Draft:
     slots = {"statistic": how.word, "measure": say(view, measure, rng)}
     value = view.frame[measure].agg(how.pandas).item()
     return Draft(value, sql, rows_slots(view, rng) | slots, how.computed)
+
+
+@family(
+    "What is the {statistic} {measure}, in {unit}?",
+    "What's the {statistic} {measure} in {unit}?",
+    "Give me the {statistic} {measure} of all {rows} in {unit}.",
+    "{statistic} {measure} in {unit}?",
+    "Expressed in {unit}, what is the {statistic} {measure}?",
+    "How many {unit} is the {statistic} {measure} over the whole table?",
+)
+def aggregate_in_unit(view: View, rng: Random) -> Draft:
+    measure = pick(view.roles.measures, rng)
+    need(not _HAS_UNIT.search(measure) and view.roles.amounts.get(measure) != "percent")
+    how = statistic(view, measure, rng)
+    value = view.frame[measure].agg(how.pandas).item()
+    unit = pick([unit for unit, size in _UNITS.items() if abs(value) >= size], rng)
+    sql = f"select {how.sql}({view.sql(measure)}) / {_UNITS[unit]}.0 from {view.source}"
+    slots = {"statistic": how.word, "measure": say(view, measure, rng), "unit": unit}
+    return Draft(value / _UNITS[unit], sql, rows_slots(view, rng) | slots, computed=True)
 
 
 @family(

@@ -129,6 +129,24 @@ def days_covered(view: View, rng: Random) -> Draft:
 
 
 @family(
+    "How many {unit} lie between the first and the last {date}?",
+    "What is the time from the earliest to the latest {date} in {unit}?",
+    "Time span of {date} in {unit} (last minus first)?",
+    "Give the time between the oldest and the newest {date} in {unit}.",
+    "{unit} from first to last {date}?",
+    "Measured in {unit}, how long is it from the earliest to the latest {date}?",
+)
+def span_in_unit(view: View, rng: Random) -> Draft:
+    date = pick(view.roles.dates, rng)
+    cells, d = _days(view, date), view.sql(date)
+    days, unit = (cells.max() - cells.min()).days, rng.choice(["weeks", "hours"])
+    need(days > 7 and (unit == "hours" or days % 7 == 0))  # else it is not clear whether to round
+    length, change = (days // 7, "// 7") if unit == "weeks" else (days * 24, "* 24")
+    sql = f"select date_diff('day', min({d}), max({d})) {change} from {view.source}"
+    return Draft(length, sql, {"date": say(view, date, rng), "unit": unit})
+
+
+@family(
     "On average, how many days pass between {start} and {end}?",
     "What is the average number of days from {start} to {end}?",
     "Compute the mean duration from {start} to {end} in days.",

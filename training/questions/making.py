@@ -12,6 +12,7 @@ from random import Random
 import duckdb
 
 from agent import prompts
+from agent.absence import NOT_ANSWERABLE
 from training import verify
 from training.problems import Problem
 from training.questions import (
@@ -28,7 +29,6 @@ from training.questions import (
 )
 from training.questions.derived import FAMILIES_OF, derived_views
 from training.questions.drafts import FAMILIES, Draft, Family, Unfit, need
-from training.questions.texts import NOT_ANSWERABLE
 from training.questions.views import View, plain, read_view
 
 SUBJECTS = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import pandas as pd
 
+from agent.absence import NOT_ANSWERABLE
 from training.questions.drafts import (
     Draft,
     coin,
@@ -25,22 +26,30 @@ from training.questions.drafts import (
 )
 from training.questions.views import View, identifier, literal
 
-NOT_ANSWERABLE = "not answerable from this data"
 # What hardly a table tells, and what is not to be computed from others.
-_ABSENT_NUMBERS = (
-    "shoe size", "monthly rent", "number of pets", "blood pressure", "warranty period", "phone bill",
-    "commuting time", "screen size", "customer satisfaction", "delivery time", "battery life",
-    "insurance premium", "heart rate", "waiting time", "number of employees", "tax refund", "parking fee",
-    "download speed", "energy consumption", "subscription fee", "sugar intake", "credit score",
-    "ticket queue length", "carbon footprint", "printing cost", "sleep duration", "fuel economy",
-    "shelf life", "loan amount", "discount granted",
-)  # fmt: skip
-_ABSENT_NAMES = (
-    "blood type", "eye colour", "favourite dish", "payment method", "email provider", "hair colour",
-    "insurance company", "shipping carrier", "zodiac sign", "phone brand", "mother tongue", "supplier",
-    "marital status", "favourite sport", "operating system", "bank", "shirt colour", "hobby", "warehouse",
-    "doctor", "landlord", "pet breed", "coffee brand", "browser", "shoe brand", "dentist",
-)  # fmt: skip
+# What a table does not hold, each with the word that would tell it.
+_ABSENT_NUMBERS = {
+    "shoe size": "shoe", "monthly rent": "rent", "number of pets": "pet", "blood pressure": "blood",
+    "warranty period": "warranty", "phone bill": "phone", "commuting time": "commuting",
+    "screen size": "screen", "customer satisfaction": "satisfaction", "delivery time": "delivery",
+    "battery life": "battery", "insurance premium": "insurance", "heart rate": "heart",
+    "waiting time": "waiting", "number of employees": "employee", "tax refund": "refund",
+    "parking fee": "parking", "download speed": "download", "energy consumption": "energy",
+    "subscription fee": "subscription", "sugar intake": "sugar", "credit score": "credit",
+    "ticket queue length": "queue", "carbon footprint": "carbon", "printing cost": "printing",
+    "sleep duration": "sleep", "fuel economy": "fuel", "shelf life": "shelf", "loan amount": "loan",
+    "discount granted": "discount",
+}  # fmt: skip
+_ABSENT_NAMES = {
+    "blood type": "blood", "eye colour": "eye", "favourite dish": "dish", "payment method": "payment",
+    "email provider": "email", "hair colour": "hair", "insurance company": "insurance",
+    "shipping carrier": "shipping", "zodiac sign": "zodiac", "phone brand": "phone",
+    "mother tongue": "tongue", "supplier": "supplier", "marital status": "marital",
+    "favourite sport": "sport", "operating system": "operating", "bank": "bank", "shirt colour": "shirt",
+    "hobby": "hobby", "warehouse": "warehouse", "doctor": "doctor", "landlord": "landlord",
+    "pet breed": "breed", "coffee brand": "coffee", "browser": "browser", "shoe brand": "shoe",
+    "dentist": "dentist",
+}  # fmt: skip
 _ABSENT_WORDS = (
     "water", "green", "market", "school", "winter", "bridge", "family", "river", "house", "music", "party",
     "summer", "north", "island", "garden", "machine", "doctor", "silver", "night", "street", "energy",
@@ -336,8 +345,15 @@ def not_answerable_name(view: View, rng: Random) -> Draft:
     return _absent(view, rng, _ABSENT_NAMES)
 
 
-def _absent(view: View, rng: Random, things: tuple[str, ...]) -> Draft:
+def _absent(view: View, rng: Random, things: Mapping[str, str]) -> Draft:
     """Asks for what neither the columns nor the file's name have a word of."""
     told = " ".join([*view.frame.columns, *(path.stem for path in view.paths)]).casefold()
     fit = [thing for thing in things if not any(word[:4] in told for word in thing.split() if len(word) > 3)]
     return Draft(NOT_ANSWERABLE, "", rows_slots(view, rng) | {"absent": pick(fit, rng)})
+
+
+def absent_word(question: str) -> str:
+    """The word that would tell what such a question asks for; "" if it names none of it."""
+    things = _ABSENT_NUMBERS | _ABSENT_NAMES
+    named = [thing for thing in things if re.search(rf"\b{thing}\b", question)]
+    return things[max(named, key=len)] if named else ""
