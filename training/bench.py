@@ -103,21 +103,34 @@ def run(problems: Sequence[Problem], model: Model, journal: Journal, settings: S
     """
 
     def work(todo: list[Problem], keep: Keep) -> None:
-        if settings.mode == "no-data":
-            for wave in _waves(todo, settings.slots):
-                _guess(wave, model, settings, keep)
-            return
-        with Pool(settings.slots) as pool:
-            if settings.mode == "loop" and not settings.batched:
-                for _ in pool.map(lambda problem: keep(problem, _ask(problem, model, pool, settings)), todo):
-                    pass
-                return
-            answer = _ask_once if settings.mode == "one-shot" else _ask_batch
-            for wave in _waves(todo, settings.slots):
-                answer(wave, model, pool, settings, keep)
+        answer(todo, model, settings, keep)
 
-    # A guess has no output for the third link to read.
-    return collect(problems, model, journal, work, extractor=None if settings.mode == "no-data" else model)
+    return collect(problems, model, journal, work, extractor_of(model, settings))
+
+
+def extractor_of(model: Model, settings: Settings) -> Model | None:
+    """The model of the chain's third link; a guess has no output for it to read."""
+    return None if settings.mode == "no-data" else model
+
+
+def answer(todo: list[Problem], model: Model, settings: Settings, keep: Keep) -> None:
+    """Asks the problems as the settings say; `keep` is called, from any thread, with each that is answered.
+
+    Raises:
+        ModelError, SandboxError: as `run`.
+    """
+    if settings.mode == "no-data":
+        for wave in _waves(todo, settings.slots):
+            _guess(wave, model, settings, keep)
+        return
+    with Pool(settings.slots) as pool:
+        if settings.mode == "loop" and not settings.batched:
+            for _ in pool.map(lambda problem: keep(problem, _ask(problem, model, pool, settings)), todo):
+                pass
+            return
+        ask = _ask_once if settings.mode == "one-shot" else _ask_batch
+        for wave in _waves(todo, settings.slots):
+            ask(wave, model, pool, settings, keep)
 
 
 def collect(

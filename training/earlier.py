@@ -8,15 +8,16 @@ each stored conversation is led anew: its replies are given to an episode of the
 run for real. If every message comes out as it was, word for word, up to the same end, the model would have
 said the same again, as its greedy replies depend on nothing else, and those sampled after a refused one on a
 seed besides. All other questions are asked anew; where it has changed how replies are drawn (the run's
-`sampling_sha256`), also those with a reply that was sampled or cut. A model without a digest is known by its
-name, and the library that computes it is taken to be the same.
+`sampling_sha256`), also those with a reply that was sampled or cut. The one reply of a baseline (one-shot,
+no-data) is kept in the same way, unless that has changed. A model without a digest is known by its name, and
+the library that computes it is taken to be the same.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -56,18 +57,31 @@ def take_over(
     stored, machine = _trajectories(folder), _hardware(folder)
     known = journal.predictions.keys() | journal.unjudged.keys()
     todo = [problem for problem in problems if problem.id in stored and problem.id not in known]
-    taken = 0
-    with Pool(settings.slots) as pool, tqdm(total=len(todo), unit="problem", file=sys.stderr) as bar:
-        stage = Stage(model, pool)
-        for problem in todo:
-            bar.set_description(f"{taken} taken over")
-            trajectory = stored[problem.id]
-            if (alike or _greedy_and_whole(trajectory, model)) and _comes_again(trajectory, problem, stage):
+    extractor, taken = bench.extractor_of(model, settings), 0
+    with tqdm(total=len(todo), unit="problem", file=sys.stderr) as bar:
+
+        def look_at(problem: Problem, comes_again: bool) -> None:
+            nonlocal taken
+            if comes_again:
+                trajectory = stored[problem.id]
                 trajectory.run[_MACHINE] = machine
                 journal.add_trajectory(problem.id, trajectory)
-                journal.add_prediction(bench.judge(problem, trajectory, model, model))
+                journal.add_prediction(bench.judge(problem, trajectory, model, extractor))
                 taken += 1
+            bar.set_description(f"{taken} taken over")
             bar.update()
+
+        if settings.mode == "loop":
+            with Pool(settings.slots) as pool:
+                stage = Stage(model, pool)
+                for problem in todo:
+                    one = stored[problem.id]
+                    may = alike or _greedy_and_whole(one, model)
+                    look_at(problem, may and _comes_again(one, problem, stage))
+        elif alike:
+            replies = _Replies(model, stored.values())
+            keep = lambda problem, anew: look_at(problem, _is_same(anew, stored[problem.id]))  # noqa: E731
+            bench.answer(todo, replies, settings, keep)
 
 
 def machines(folder: Path) -> list[str]:
@@ -78,8 +92,8 @@ def machines(folder: Path) -> list[str]:
 
 def _check(folder: Path, config: dict) -> dict:
     """The earlier run's config."""
-    if config["mode"] != "loop" or config["temperature"]:
-        raise RunError("Only a greedy run of the whole loop is taken over: leave out --earlier.")
+    if config["temperature"]:
+        raise RunError("Only a greedy run is taken over: leave out --earlier.")
     path = folder / records.CONFIG
     if not path.is_file():
         raise RunError(f"{folder} holds no {records.CONFIG}: give the folder of a benchmark run.")
@@ -127,6 +141,32 @@ def _comes_again(stored: Trajectory, problem: Problem, stage: Stage) -> bool:
             replay(episode, session, [turn.text for turn in stored.turns])
         except SandboxError:
             return False
-    anew = episode.trajectory()
+    return episode.done and _is_same(episode.trajectory(), stored)
+
+
+def _is_same(anew: Trajectory, stored: Trajectory) -> bool:
     shown = ("messages", "outcome", "answer", "evidence")
-    return episode.done and all(getattr(anew, name) == getattr(stored, name) for name in shown)
+    return all(getattr(anew, name) == getattr(stored, name) for name in shown)
+
+
+class _Replies:
+    """A model that says what it said in these baselines where the conversation is the same, else nothing."""
+
+    def __init__(self, model: Model, stored: Iterable[Trajectory]):
+        self._model = model
+        self._said = {}
+        for trajectory in stored:
+            messages = trajectory.messages
+            # The worked example has replies, too; the model's own is the last.
+            if places := [at for at, message in enumerate(messages) if message["role"] == "assistant"]:
+                self._said[_key(messages[: places[-1]])] = messages[places[-1]]["content"]
+
+    def generate(self, conversations: Sequence[Sequence[dict]], **_: object) -> list[str]:
+        return [self._said.get(_key(conversation), "") for conversation in conversations]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+
+def _key(messages: Sequence[dict]) -> str:
+    return json.dumps(list(messages))

@@ -112,10 +112,26 @@ def test_another_run_is_refused_with_what_differs(three, model, before, tmp_path
         taken(three, model, tmp_path / "now", before)
 
 
-@pytest.mark.parametrize("settings", [Settings("no-data", slots=1), Settings(temperature=0.5, slots=1)])
-def test_only_greedy_runs_of_the_loop_are_taken_over(three, model, before, tmp_path, settings):
-    with pytest.raises(RunError, match="Only a greedy run of the whole loop"):
-        taken(three, model, tmp_path / "now", before, settings)
+def test_only_greedy_runs_are_taken_over(three, model, before, tmp_path):
+    with pytest.raises(RunError, match="Only a greedy run is taken over"):
+        taken(three, model, tmp_path / "now", before, Settings(temperature=0.5, slots=1))
+
+
+@pytest.mark.parametrize("mode", ["one-shot", "no-data"])
+def test_a_baselines_reply_is_kept_where_what_it_was_asked_is_the_same(
+    three, model, echo, tmp_path, monkeypatch, mode
+):
+    settings = Settings(mode, slots=1)
+    with bench.journal_of(tmp_path / "before", three, model, settings) as journal:
+        bench.run(three, model, journal, settings)
+    del echo.asked[:]
+    assert taken(three, model, tmp_path / "now", tmp_path / "before", settings) == ["p0", "p1", "p2"]
+    assert read_run(tmp_path / "now")[0] == read_run(tmp_path / "before")[0] and not echo.asked
+    posed = bench.posed
+    monkeypatch.setattr(bench, "posed", lambda problem: posed(problem) + "?" * (problem.id == "p1"))
+    assert taken(three, model, tmp_path / "changed", tmp_path / "before", settings) == ["p0", "p2"]
+    rewrite(tmp_path / "before", sampling_sha256="other")
+    assert taken(three, model, tmp_path / "other", tmp_path / "before", settings) == []
 
 
 def test_a_folder_without_a_run_or_with_an_older_form_is_refused(three, model, before, tmp_path):
