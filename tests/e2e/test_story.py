@@ -34,15 +34,17 @@ def test_the_published_figures_are_told_from_ours():
     assert "<table>" in ours
 
 
-def test_only_runs_of_the_loop_are_shown_as_ours_and_as_text():
+def test_only_runs_of_the_loop_on_many_questions_are_shown_as_ours_and_as_text():
     share = {"rate": 0.5, "low": 0.4, "high": 0.6, "hits": 5}
-    run = {"mode": "loop", "problems": 10, "official": share, "exec_ok": share, "verified": share}
+    run = {"mode": "loop", "problems": 100, "official": share, "exec_ok": share, "verified": share}
     runs = [
         run | {"model": "<b>m</b>", "benchmark": "x"},
         run | {"model": "n", "benchmark": "x", "mode": "no-data"},
+        run | {"model": "few", "benchmark": "x", "problems": 99},
     ]
     text = story.body(runs).partition("Ours so far")[2]
     assert "&lt;b&gt;m&lt;/b&gt; on x" in text and "<b>" not in text and "n on x" not in text
+    assert "few on x" not in text
     assert "Nothing has been published yet" in story.body([])
 
 
