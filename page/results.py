@@ -90,7 +90,9 @@ def _run(name: str, card: dict) -> str:
 
 
 def section(results: Sequence[dict], runs: Mapping[str, Mapping[str, dict]] = MappingProxyType({})) -> str:
-    """The whole section, "" where there is nothing to show; in a benchmark the best run comes first.
+    """The whole section, "" where there is nothing to show.
+
+    The benchmark with the most questions comes first, and in it the best run.
 
     Args:
         runs: As `load_runs` gives them.
@@ -100,7 +102,9 @@ def section(results: Sequence[dict], runs: Mapping[str, Mapping[str, dict]] = Ma
         by_benchmark[result["benchmark"]].append(result)
     if not by_benchmark:
         return ""
-    parts = [_benchmark(name, by_benchmark[name]) for name in sorted(by_benchmark, key=str.casefold)]
+    most = {name: max(result["problems"] for result in of_it) for name, of_it in by_benchmark.items()}
+    names = sorted(by_benchmark, key=lambda name: (-most[name], name.casefold()))
+    parts = [_benchmark(name, by_benchmark[name]) for name in names]
     title = '<h3 class="ds-gallery-title">How well it does</h3>'
     shown = f'{title}<p class="ds-quiet">{_INTRO}</p>{"".join(parts)}{_trained(runs)}'
     return f'<section class="ds-results">{shown}</section>'

@@ -104,3 +104,9 @@ def test_on_a_phone_nothing_runs_over_the_edge(page):
 
 def test_without_results_there_is_no_section():
     assert results.section([]) == ""
+
+
+def test_the_benchmark_with_most_questions_comes_first():
+    few, many = result("m", 0.9, "A, 5 drawn", problems=5), result("m", 0.1, "B", problems=160)
+    shown = results.section([few, many])
+    assert shown.index("<caption>B ") < shown.index("<caption>A, 5 drawn ")
