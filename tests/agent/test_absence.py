@@ -187,10 +187,10 @@ def test_steps_that_only_read_change_nothing(session):
 
 
 def test_every_table_is_to_be_looked_through(both):
-    one = absence.look("salary", both.profile()[:1]).replace("df", "pets")
-    for code in (one, absence.look("salary", both.profile()[:1])):
-        execution = both.run(f"df = pets\n{code}" if "df" in code else code)
-        assert absence.missing_word(execution, [], "What is the salary?", both.profile()) == ""
+    both.run("df = pets")
+    execution = both.run(absence.look("shoe", both.profile()[:1]))
+    assert execution.stdout == "[]\n"  # it is in the other table
+    assert absence.missing_word(execution, [], QUESTION, both.profile()) == ""
 
 
 def test_what_a_look_prints_proves_no_answer(session):
