@@ -112,13 +112,9 @@ def _model(name: str, options: argparse.Namespace) -> tuple[models.Model, Settin
         return models.load(name, adapter=options.adapter, slots=settings.slots), settings
     from training import student
 
-    loaded, title = student.load(name), f"{name} in PyTorch"
-    if options.adapter not in (None, "none"):
-        adapter = Path(options.adapter)
-        run = adapter.resolve().parent if adapter.name == "adapter" else adapter
-        loaded, title = student.adapted(loaded, adapter), f"{name}+{run.name} in PyTorch"
+    loaded, title = student.load_with(name, options.adapter or "none")
     slots = options.slots or (TORCH_SLOTS if student.device() == "cuda" else settings.slots)
-    model, batched = student.answering(loaded, slots, name=title)
+    model, batched = student.answering(loaded, slots, name=f"{title} in PyTorch")
     return model, replace(settings, slots=slots, batched=batched)
 
 

@@ -19,7 +19,6 @@ be.
 from __future__ import annotations
 
 import argparse
-import functools
 import itertools
 import multiprocessing
 import os
@@ -68,7 +67,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(function=run_data)
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="databench/, wtq/, samples/")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    command.add_argument("--student", required=True, metavar="NAME", help="or NAME@ADAPTER")
+    command.add_argument("--student", required=True, metavar="NAME", help="or NAME@ADAPTER, as --mentor")
     command.add_argument("--mentor", metavar="NAME", help="a better model, whose answers are taken as well")
     command.add_argument("--own", type=int, default=0, metavar="N", help="questions of our own")
     command.add_argument("--wtq", type=int, default=0, metavar="N", help="questions of WikiTableQuestions")
@@ -216,9 +215,9 @@ def _roll_on_gpus(asked: dict[str, list[Asked]], names: Sequence[str], options: 
             options.seed,
             options.out / "rollouts" / source,
         )
-        for number, temperature in enumerate(options.temperatures)
-        for name in names
+        for name in names  # outermost: a process then changes its model once
         if not name.startswith(("endpoint:", "hf:"))  # they compute elsewhere
+        for number, temperature in enumerate(options.temperatures)
         for source in sorted(asked, key=lambda source: -len(asked[source]))
     ]
     with _processes(cards * PROCESSES) as pool:
@@ -247,27 +246,36 @@ def _roll_part(part: _Part) -> None:
         sandbox.shutdown()
 
 
-@functools.cache
+_voices: dict[str, tuple[Model, Settings]] = {}  # of this process: one at most, for a GPU has no room for two
+
+
 def _held(name: str, slots: int) -> tuple[Model, Settings]:
-    """As `_load`, once in a process."""
-    return _load(name, slots)
+    """As `_load`, kept until another is asked for."""
+    if name not in _voices:
+        while _voices:
+            _voices.popitem()[1][0].close()
+        _voices[name] = _load(name, slots)
+    return _voices[name]
 
 
 def _load(name: str, slots: int) -> tuple[Model, Settings]:
     """The model that a NAME or NAME@ADAPTER means, and how it is driven.
 
     An embedded model is without an adapter where none is named, so that a set does not depend on what is
-    shipped. A GPU computes its own weights, de-quantised, in batches.
+    shipped. A GPU computes its own weights, de-quantised, in batches, with an adapter in PEFT's form if that
+    is named; one in a GGUF file is left to llama.cpp.
     """
     name, _, adapter = name.partition("@")
     models.check_name(name)
     if isinstance(registry.MODELS.get(name), Embedded):
         adapter = adapter or "none"
-        if suite.gpus() and adapter == "none":
+        if suite.gpus() and (adapter == "none" or Path(adapter).is_dir()):
             from training import student
 
             slots = slots or ON_GPU
-            model, batched = student.answering(student.load(name), slots, context_tokens=ROLLOUT_TOKENS)
+            loaded, title = student.load_with(name, adapter)
+            limits = {"name": title, "context_tokens": ROLLOUT_TOKENS}
+            model, batched = student.answering(loaded, slots, **limits)
             return model, Settings(slots=slots, batched=batched)
     settings = bench.suited(Settings(slots=slots), name)
     return models.load(name, adapter=adapter or None, slots=settings.slots), settings

@@ -94,6 +94,19 @@ def adapted(student: Student, adapter: Path) -> Student:
     return replace(student, model=merged_into, digest=f"{student.digest}+{weights.sha256(file)}")
 
 
+def load_with(name: str, adapter: str = "none") -> tuple[Student, str]:
+    """The model with an adapter, or with "none", and what to call it: coder-0.5b+RUN for RUN/adapter.
+
+    Raises:
+        ModelError, ValueError: as `load` and `adapted`.
+    """
+    if adapter == "none":
+        return load(name), name
+    folder = Path(adapter)
+    run = folder.resolve().parent if folder.name == "adapter" else folder
+    return adapted(load(name), folder), f"{name}+{run.name}"
+
+
 def running(student: Student, model: Any = None, name: str = "") -> Model:
     """The student as a model that answers, with its own weights or those of `model`, its trained form."""
     from agent.models.transformers import Transformers

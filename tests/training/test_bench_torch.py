@@ -12,7 +12,7 @@ import peft  # noqa: E402
 import torch  # noqa: E402
 
 from agent.models import registry, weights  # noqa: E402
-from training import settings, student  # noqa: E402
+from training import data, settings, student  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.problems import Problem, save  # noqa: E402
 
@@ -77,6 +77,17 @@ def test_the_merged_model_answers_as_the_model_with_the_adapter_beside_it(adapte
     plain = student.running(student.load(NAME)).generate(ASKED, max_new_tokens=12, temperature=0.0)
     merged = student.running(student.adapted(student.load(NAME), adapter))
     assert merged.generate(ASKED, max_new_tokens=12, temperature=0.0) == expected != plain
+
+
+def test_a_mentor_with_an_adapter_rolls_out_on_the_gpu(adapter, monkeypatch):
+    monkeypatch.setattr(data.suite, "gpus", lambda: ["0"])
+    mentor, _ = data._load(f"{NAME}@{adapter}", 2)
+    bare, _ = data._load(NAME, 2)
+    # Of one name, the one would go on with the other's journal.
+    assert (mentor.name, bare.name) == (f"{NAME}+my-run", NAME)
+    said, plain = (model.generate(ASKED, max_new_tokens=12, temperature=0.0) for model in (mentor, bare))
+    merged = student.running(student.adapted(student.load(NAME), adapter))
+    assert said == merged.generate(ASKED, max_new_tokens=12, temperature=0.0) != plain
 
 
 def test_a_folder_without_an_adapter_is_refused(bench, tmp_path):

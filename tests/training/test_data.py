@@ -372,11 +372,24 @@ def test_several_gpus_share_the_rollouts_and_the_set_is_the_same(build, monkeypa
         return ThreadPoolExecutor(1)  # the sandbox, too, is one for each process
 
     monkeypatch.setattr(data, "_processes", processes)
-    data._held.cache_clear()
+    monkeypatch.setattr(data, "_voices", {})
     two = build("--temperatures", "0,0.5", out="two")
     assert cards == [["0", "1", "0", "1"]]
     assert len(build.model.asked) == 2 * asked  # nothing is asked a second time when the set is made
     assert read(two) == read(one)
+
+
+def test_a_process_holds_one_model_at_a_time(monkeypatch):
+    closed = []
+
+    def loaded(name, slots):
+        return SimpleNamespace(name=name, close=lambda: closed.append(name)), Settings(slots=slots)
+
+    monkeypatch.setattr(data, "_voices", {})
+    monkeypatch.setattr(data, "_load", loaded)
+    first = data._held("student", 2)
+    assert data._held("student", 2) is first and not closed
+    assert data._held("mentor", 2)[0].name == "mentor" and closed == ["student"]
 
 
 def test_each_process_takes_the_gpu_that_is_meant_for_it():
