@@ -21,13 +21,16 @@ def read(path: Path, limits: Limits) -> list[Found]:
 
     Raises InputError if there is none, one is too long, or they are very many, and what sqlite3 raises.
     """
-    address = f"file:{path.name.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}{READ_ONLY}"
-    connection = sqlite3.connect(address, uri=True)
+    connection = sqlite3.connect(_address(str(path)), uri=True)
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     try:
-        return list(_tables(path, address, connection, limits))
+        return list(_tables(path, _address(path.name), connection, limits))
     finally:
         connection.close()
+
+
+def _address(name: str) -> str:
+    return f"file:{name.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}{READ_ONLY}"
 
 
 def _tables(path: Path, address: str, connection: sqlite3.Connection, limits: Limits) -> Iterator[Found]:

@@ -2,11 +2,12 @@
 
     python -m training export build/sft-coder-0.5b/adapter --model coder-0.5b --out coder-0.5b.gguf
     python -m training export … --format q5_0 --bytes 10000000 --check build/sft
+    python -m training export coder-0.5b.gguf --model coder-0.5b --check build/sft
 
 --bytes gives each matrix the rank with which, over all of them, the strongest directions of the adapter's
 change fit into a file of that size. What this and the format cost is told as the relative error of the
 change; --check has PyTorch and llama.cpp answer the same prompts and compares. Where they disagree by the
-file's own numbers, that is an error.
+file's own numbers, that is an error. An exported file can be checked alone, without what it was made from.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from agent.models.registry import Embedded
 from training import samples
 
 FORMATS = ("f32", "f16", "q8_0", "q5_0", "q4_0")
+FORMAT = "q8_0"  # where none is asked for
 LARGEST_BYTES = 10_000_000
 PROMPTS, TOKENS = 50, 64
 BY_FILE = "with the file's numbers"
@@ -84,10 +86,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     command.set_defaults(function=run_export)
     embedded = [name for name, model in registry.MODELS.items() if isinstance(model, Embedded)]
-    command.add_argument("adapter", type=Path, metavar="ADAPTER", help="a folder in PEFT's form")
+    known = "a folder in PEFT's form; or an exported file, for --check"
+    command.add_argument("adapter", type=Path, metavar="ADAPTER", help=known)
     command.add_argument("--model", required=True, choices=embedded, metavar="NAME")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE")
-    command.add_argument("--format", choices=FORMATS, default="q8_0", help="of the numbers; default q8_0")
+    command.add_argument("--out", type=Path, metavar="FILE")
+    command.add_argument("--format", choices=FORMATS, help=f"of the numbers; default {FORMAT}")
     command.add_argument(
         "--bytes", type=int, metavar="N", help="cut the adapter to a file of at most so many"
     )
@@ -97,13 +100,31 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    """Exports, and prints the size, the error, and the agreement where it is asked for.
+    """Exports, or takes what was exported; prints size and error, and the agreement where it is asked for.
 
     Raises:
-        ValueError: as `export`, or llama.cpp does not say what the file's numbers say.
+        ValueError: as `export`, the options do not go together, or llama.cpp does not say what the file's
+            numbers say.
     """
+    exported = options.adapter.is_file()
+    if exported and (options.out or options.format or options.bytes or not options.check):
+        raise ValueError(
+            f"{options.adapter} is a file. To write one, give a folder in PEFT's form; to compare one that "
+            "is written, give --check DIR and nothing else."
+        )
+    if not exported and not options.out:
+        raise ValueError("Give --out FILE: where the adapter is to be written.")
     base = weights.fetch(registry.MODELS[options.model].weights, on_stderr())
-    done = export(options.adapter, base, options.out, options.format, options.bytes)
+    file = options.adapter
+    if not exported:
+        done = export(options.adapter, base, options.out, options.format or FORMAT, options.bytes)
+        _tell(done)
+        file = done.path
+    if options.check:
+        _compare(options.model, None if exported else options.adapter, file, options.check)
+
+
+def _tell(done: Exported) -> None:
     low, high = min(done.ranks), max(done.ranks)
     print(
         f"{done.path}: {done.bytes:,} bytes, {len(done.ranks)} matrices, "
@@ -111,25 +132,28 @@ def run_export(options: argparse.Namespace) -> None:
     )
     if done.bytes > LARGEST_BYTES:
         print(f"This is more than {LARGEST_BYTES:,} bytes: give --bytes {LARGEST_BYTES} or another --format.")
-    if options.check:
-        prompts = [_asked(sample) for sample in samples.read(options.check, "validation")[:PROMPTS]]
-        shares = {}
-        for case, share in check(options.model, options.adapter, done.path, prompts):
-            shares[case] = share
-            print(
-                f"PyTorch and llama.cpp agree {case} on {share:.1%} of {len(prompts)} replies' first "
-                f"{TOKENS} tokens.",
-                flush=True,
-            )
-        if shares[BY_FILE] < LEAST_AGREEMENT:
-            raise ValueError(
-                f"llama.cpp does not compute by {done.path} as PyTorch does: they agree on "
-                f"{shares[BY_FILE]:.1%}, less than {LEAST_AGREEMENT:.0%}. Do not use the file."
-            )
+
+
+def _compare(name: str, adapter: Path | None, file: Path, folder: Path) -> None:
+    """Prints what `check` finds on the set's validation prompts."""
+    prompts = [_asked(sample) for sample in samples.read(folder, "validation")[:PROMPTS]]
+    shares = {}
+    for case, share in check(name, adapter, file, prompts):
+        shares[case] = share
+        print(
+            f"PyTorch and llama.cpp agree {case} on {share:.1%} of {len(prompts)} replies' first "
+            f"{TOKENS} tokens.",
+            flush=True,
+        )
+    if shares[BY_FILE] < LEAST_AGREEMENT:
+        raise ValueError(
+            f"llama.cpp does not compute by {file} as PyTorch does: they agree on "
+            f"{shares[BY_FILE]:.1%}, less than {LEAST_AGREEMENT:.0%}. Do not use the file."
+        )
 
 
 def export(
-    adapter: Path, base: Path, out: Path, number_format: str = "q8_0", most_bytes: int | None = None
+    adapter: Path, base: Path, out: Path, number_format: str = FORMAT, most_bytes: int | None = None
 ) -> Exported:
     """Writes the adapter for the model in the GGUF file `base`.
 
@@ -290,7 +314,7 @@ def agreement(one: Sequence[str], other: Sequence[str], tokenize: Callable[[str]
 
 
 def check(
-    name: str, adapter: Path, file: Path, prompts: Sequence[Sequence[Message]]
+    name: str, adapter: Path | None, file: Path, prompts: Sequence[Sequence[Message]]
 ) -> Iterator[tuple[str, float]]:
     """Yields the agreement of PyTorch, in 32 bits, with llama.cpp, both greedy: each case and its share.
 
@@ -298,7 +322,8 @@ def check(
     cutting and the number format cost; "with the file's numbers" in both, whether they were written right.
 
     Args:
-        adapter, file: The same adapter for the one and for the other.
+        adapter, file: The same adapter for the one and for the other. Without the first there is no case
+            "with the adapter".
     """
     import peft
     import torch
@@ -330,9 +355,12 @@ def check(
     base = student.load(name, dtype=torch.float32)
     tokenize = _tokens(base.tokenizer)
     yield bare, agreement(torch_said(None, bare), plain, tokenize)
-    trained = peft.PeftModel.from_pretrained(base.model, adapter)
-    yield adapted, agreement(torch_said(trained, adapted), with_file, tokenize)
-    by_file = torch_said(_add_to(trained.unload(), read(file)), BY_FILE)
+    model = base.model
+    if adapter:
+        trained = peft.PeftModel.from_pretrained(model, adapter)
+        yield adapted, agreement(torch_said(trained, adapted), with_file, tokenize)
+        model = trained.unload()
+    by_file = torch_said(_add_to(model, read(file)), BY_FILE)
     yield BY_FILE, agreement(by_file, with_file, tokenize)
 
 

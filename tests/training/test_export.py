@@ -223,8 +223,12 @@ def command(adapter, play, tmp_path):
     trajectory = play("What is the greatest weight?", "print(df['Weight (kg)'].max())", "Answer: 31.5")
     about = {"source": "own", "family": "maximum", "answer_type": "number", "model": "test"}
     samples.write(tmp_path, "validation", [samples.from_dialog([trajectory], tables_sha256=[], **about)])
-    words = ["export", adapter, "--model", NAME, "--out", tmp_path / "a.gguf", "--format", "f16"]
-    return lambda: main([*map(str, words), "--check", str(tmp_path)])
+    written = ["--out", tmp_path / "a.gguf", "--format", "f16"]
+
+    def run(given=adapter, options=written, check=("--check", tmp_path)):
+        return main([*map(str, ["export", given, "--model", NAME, *options, *check])])
+
+    return run
 
 
 def test_the_command_tells_size_error_and_agreement(command, tmp_path, monkeypatch, capsys):
@@ -246,3 +250,31 @@ def test_the_command_fails_where_llama_cpp_does_not_compute_by_the_files_numbers
     told = capsys.readouterr()
     assert "PyTorch and llama.cpp agree with the file's numbers on " in told.out
     assert "a.gguf as PyTorch does: they agree on " in told.err and "less than 95%" in told.err
+
+
+def test_an_exported_file_is_checked_alone(command, adapter, base, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(export, "TOKENS", 24)
+    done = export.export(adapter, base, tmp_path / "shipped.gguf", "q4_0")
+    before = done.path.read_bytes()
+    assert command(done.path, ()) == 0
+    told = capsys.readouterr().out
+    assert "agree without the adapter on " in told and "agree with the file's numbers on " in told
+    assert "agree with the adapter" not in told and done.path.read_bytes() == before
+    other = export.export(made(tmp_path / "other", lora_alpha=8), base, tmp_path / "other.gguf", "f32")
+    real = export.read
+    monkeypatch.setattr(export, "read", lambda file: real(other.path))
+    assert command(done.path, ()) == 2
+    assert "shipped.gguf as PyTorch does: they agree on " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--out", "b.gguf"], ["--format", "f16"], ["--bytes", "9"]])
+def test_of_an_exported_file_nothing_else_is_asked(command, adapter, base, tmp_path, capsys, options):
+    done = export.export(adapter, base, tmp_path / "shipped.gguf", "f32")
+    assert command(done.path, options) == 2
+    assert "shipped.gguf is a file. To write one, give a folder in PEFT's form" in capsys.readouterr().err
+    assert command(done.path, (), ()) == 2
+
+
+def test_where_to_write_must_be_said(command, capsys):
+    assert command(options=()) == 2
+    assert "Give --out FILE" in capsys.readouterr().err

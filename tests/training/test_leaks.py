@@ -2,6 +2,8 @@
 
 import json
 import random
+import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -57,6 +59,18 @@ def test_a_benchmarks_table_is_refused_by_name_in_any_order_and_format(tmp_path,
     FORMATS[suffix](shuffled(frame()).rename(columns=str.upper), copy)
     listed(original)
     with pytest.raises(leaks.LeakError, match=rf"copy.{suffix} holds a table that a-benchmark tests on"):
+        leaks.allowed(copy)
+
+
+def test_a_benchmarks_table_is_found_in_a_database(tmp_path, listed):
+    table = frame().drop(columns="Member")  # SQLite makes numbers of truth values
+    original, copy = tmp_path / "original.csv", tmp_path / "copy 50%?.sqlite"
+    table.to_csv(original, index=False)
+    with closing(sqlite3.connect(copy)) as connection:
+        pd.DataFrame({"x": [1]}).to_sql("another", connection, index=False)
+        shuffled(table).to_sql("copied", connection, index=False)
+    listed(original)
+    with pytest.raises(leaks.LeakError, match="holds a table that a-benchmark tests on"):
         leaks.allowed(copy)
 
 
