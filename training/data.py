@@ -289,7 +289,7 @@ def _about(
     return {
         "command": f"`{command}`",
         "questions asked": ", ".join(f"{len(of_it)} {source}" for source, of_it in asked.items()),
-        "models": ", ".join(f"{model.name} ({model.digest[:16]})" for model in voices),
+        "models": ", ".join(f"{model.name} ({_short(model.digest)})" for model in voices),
         "temperatures": ", ".join(map(str, options.temperatures)),
         "share of recoveries": options.recovery,
         "seed": options.seed,
@@ -299,6 +299,11 @@ def _about(
         "date": environment["date"],
         "seconds": round(time.perf_counter() - started),
     }
+
+
+def _short(digest: str) -> str:
+    """The beginning of each part: an adapter's stands behind its model's."""
+    return "+".join(part[:16] for part in digest.split("+"))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -4,7 +4,8 @@
 
 The tables are sales.csv (an office retailer's order lines), employees.csv, and students.csv with
 grades.csv, which join on student_id. One fixed seed and no clock: every run writes the same bytes.
-questions.jsonl holds the 60 questions of questions.py with the answers computed on the files.
+questions.jsonl holds the 60 questions of questions.py with the answers computed on the files, and
+unanswerable.jsonl the 40 whose answer is in none.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from questions import QUESTIONS
+from questions import QUESTIONS, UNANSWERABLE
 
 SEED = 20250101
 
@@ -337,10 +338,26 @@ def write_questions(folder: Path) -> None:
                 out.write(json.dumps(problem, ensure_ascii=False) + "\n")
 
 
+def write_unanswerable(folder: Path) -> None:
+    """Writes unanswerable.jsonl."""
+    with (folder / "unanswerable.jsonl").open("w", encoding="utf-8", newline="\n") as out:
+        for files, questions in UNANSWERABLE.items():
+            for number, question in enumerate(questions, 1):
+                problem = {
+                    "id": f"{Path(files[0]).stem}-none-{number:02}",
+                    "question": question,
+                    "tables": list(files),
+                    "answer": "not answerable from this data",
+                    "answer_type": "category",
+                }
+                out.write(json.dumps(problem, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     write_tables(folder)
     write_questions(folder)
+    write_unanswerable(folder)
 
 
 if __name__ == "__main__":

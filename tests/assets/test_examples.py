@@ -14,6 +14,9 @@ import duckdb
 import pandas as pd
 import pytest
 
+from agent import absence
+from training.questions.texts import absent_word
+
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 TABLES = ["sales", "employees", "students", "grades"]
 PROBLEMS = {
@@ -40,7 +43,9 @@ def test_the_generator_writes_the_committed_files_byte_for_byte(tmp_path):
     generate = [sys.executable, "-B", str(EXAMPLES / "generate.py"), str(tmp_path)]
     subprocess.run(generate, check=True, cwd=tmp_path)
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert sorted(written) == sorted([f"{name}.csv" for name in TABLES] + ["questions.jsonl"])
+    assert sorted(written) == sorted(
+        [f"{name}.csv" for name in TABLES] + ["questions.jsonl", "unanswerable.jsonl"]
+    )
     for name, content in written.items():
         assert content == (EXAMPLES / name).read_bytes(), f"{name} differs: run generate.py"
 
@@ -64,6 +69,18 @@ def test_there_are_twenty_questions_for_each_table_set():
 
 def test_no_question_is_asked_twice():
     assert len({problem["question"] for problem in PROBLEMS.values()}) == len(PROBLEMS)
+
+
+def test_what_the_unanswerable_questions_ask_for_is_nowhere_and_was_not_trained_on():
+    """In each, some word tells what it asks for, and no column's name and no cell has it."""
+    asked = [json.loads(line) for line in (EXAMPLES / "unanswerable.jsonl").read_text("utf-8").splitlines()]
+    assert len({problem["question"] for problem in asked}) == len({problem["id"] for problem in asked}) == 40
+    for problem in asked:
+        assert problem["answer"] == absence.NOT_ANSWERABLE
+        held = " ".join((EXAMPLES / file).read_text("utf-8").lower() for file in problem["tables"])
+        missing = [word for word in absence.telling_words(problem["question"]) if word not in held]
+        assert missing, problem["question"]
+        assert not absent_word(problem["question"]), problem["question"]
 
 
 def test_all_five_answer_types_are_there_and_yes_is_as_frequent_as_no():

@@ -218,7 +218,7 @@ def test_nothing_is_derived_from_a_benchmarks_table_either(tmp_path, monkeypatch
 
 def test_what_the_mentor_never_gets_right_and_no_sample_teaches_is_kept(build, monkeypatch, tmp_path):
     mentor, wrong = ByQuestion(replies()), [code_reply("print(len(df))"), answer_reply("12", "It is 12.")]
-    mentor.name = "mentor"
+    mentor.name, mentor.digest = "mentor", f"{'ab' * 32}+{'cd' * 32}"
     mentor.replies |= {DOGS.format(number): wrong for number in (3, 6)}
     build.model.replies |= {DOGS.format(6): wrong, MOST.format(6): wrong}
     voices = {"scripted": build.model, "mentor": mentor}
@@ -230,7 +230,9 @@ def test_what_the_mentor_never_gets_right_and_no_sample_teaches_is_kept(build, m
     assert sorted(hard) == [DOGS.format(6), ANY.format(3)]
     learned = str([sample.messages for of_split in read(where).values() for sample in of_split])
     assert DOGS.format(3) in learned and not any(question in learned for question in hard)
-    assert "- questions in mentor-hard.jsonl: 2" in (where / "README.md").read_text()
+    card = (where / "README.md").read_text()
+    assert "- questions in mentor-hard.jsonl: 2" in card
+    assert f"mentor ({'ab' * 8}+{'cd' * 8})" in card  # its adapter's digest, too
 
 
 def test_one_rollout_does_not_tell_what_is_hard(built):
