@@ -44,7 +44,7 @@ from training.problems import Problem
 from training.rollouts import Rollout
 
 SHAPE_SHARE = 0.1
-ABSENT_SHARE = 0.02  # and as many whose look finds something, or a model gives up too easily
+ABSENT_SHARE = 0.04  # and as many whose look finds something, or a model gives up too easily
 VALIDATION_SHARE = 0.05
 MENTOR_HARD = suite.PARTS["mentor-hard"].file
 # Episodes at once on a GPU, and what each may hold; longer conversations are not learned from.

@@ -24,7 +24,7 @@ from agent.absence import NOT_ANSWERABLE
 from sandbox import TableProfile
 from training import worth
 from training.problems import Problem
-from training.questions.texts import absent_word
+from training.questions.absent import absent_word
 from training.rollouts import Draft, Rollout, answer_reply, code_reply
 from training.samples import Sample, came_to_nothing
 

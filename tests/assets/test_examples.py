@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from agent import absence
-from training.questions.texts import absent_word
+from training.questions.absent import absent_word
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 TABLES = ["sales", "employees", "students", "grades"]

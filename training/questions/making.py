@@ -17,6 +17,7 @@ from training import verify
 from training.problems import Problem
 from training.questions import (
     Question,
+    absent,
     amounts,
     breakdowns,
     checks,
@@ -32,6 +33,7 @@ from training.questions.drafts import FAMILIES, Draft, Family, Unfit, need
 from training.questions.views import View, plain, read_view
 
 SUBJECTS = (
+    absent,
     amounts,
     breakdowns,
     checks,
@@ -49,9 +51,9 @@ SAME_COLUMNS = 2  # tables
 _TRIES = 4
 # Nearly every table gives these, and people seldom ask for them: each counts double in the balance.
 _SELDOM = {
-    "any duplicates", "not answerable", "not answerable name", "most common numbers", "top distinct values",
-    "all different", "longest name", "days covered", "strongest correlation", "count without duplicates",
-    "statistic without duplicates", "any with word", "currency any beyond", "percent any beyond",
+    "any duplicates", "most common numbers", "top distinct values", "all different", "longest name",
+    "days covered", "strongest correlation", "count without duplicates", "statistic without duplicates",
+    "any with word", "currency any beyond", "percent any beyond",
 }  # fmt: skip
 
 
@@ -64,6 +66,8 @@ class _Balance:
     truths: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def allows(self, family: str, answer_type: str, answer: str) -> bool:
+        if answer == NOT_ANSWERABLE:
+            return True
         if self.types[answer_type] > MOST_OF_TYPE * (self.types.total() + 20):
             return False
         other = "False" if answer == "True" else "True"
@@ -72,6 +76,8 @@ class _Balance:
 
     def add(self, family: str, answer_type: str, answer: str) -> None:
         self.families[family] += 2 if family in _SELDOM else 1
+        if answer == NOT_ANSWERABLE:
+            return  # it is of no type
         self.types[answer_type] += 1
         self.truths[family, answer] += 1
 
@@ -264,7 +270,9 @@ def worded(family: Family, draft: Draft, answer_type: str, rng: Random) -> str:
 
 def _is_read_so(question: str, answer_type: str, draft: Draft) -> bool:
     """Whether what the core takes from the wording, yes or no and how many values, is so."""
+    if draft.answer == NOT_ANSWERABLE:
+        return True
     if prompts.is_yes_no(question) is (answer_type != "boolean"):
         return False
     many = len(draft.answer) if isinstance(draft.answer, list) else 1
-    return draft.answer == NOT_ANSWERABLE or prompts.items_asked(question) in (0, many)
+    return prompts.items_asked(question) in (0, many)

@@ -1,15 +1,14 @@
-"""Families about words in text, missing values, duplicates, and about what the table does not tell."""
+"""Families about words in text, missing values and duplicates."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 
 import pandas as pd
 
-from agent.absence import NOT_ANSWERABLE
 from training.questions.drafts import (
     Draft,
     coin,
@@ -26,30 +25,6 @@ from training.questions.drafts import (
 )
 from training.questions.views import View, identifier, literal
 
-# What hardly a table tells, and what is not to be computed from others.
-# What a table does not hold, each with the word that would tell it.
-_ABSENT_NUMBERS = {
-    "shoe size": "shoe", "monthly rent": "rent", "number of pets": "pet", "blood pressure": "blood",
-    "warranty period": "warranty", "phone bill": "phone", "commuting time": "commuting",
-    "screen size": "screen", "customer satisfaction": "satisfaction", "delivery time": "delivery",
-    "battery life": "battery", "insurance premium": "insurance", "heart rate": "heart",
-    "waiting time": "waiting", "number of employees": "employee", "tax refund": "refund",
-    "parking fee": "parking", "download speed": "download", "energy consumption": "energy",
-    "subscription fee": "subscription", "sugar intake": "sugar", "credit score": "credit",
-    "ticket queue length": "queue", "carbon footprint": "carbon", "printing cost": "printing",
-    "sleep duration": "sleep", "fuel economy": "fuel", "shelf life": "shelf", "loan amount": "loan",
-    "discount granted": "discount",
-}  # fmt: skip
-_ABSENT_NAMES = {
-    "blood type": "blood", "eye colour": "eye", "favourite dish": "dish", "payment method": "payment",
-    "email provider": "email", "hair colour": "hair", "insurance company": "insurance",
-    "shipping carrier": "shipping", "zodiac sign": "zodiac", "phone brand": "phone",
-    "mother tongue": "tongue", "supplier": "supplier", "marital status": "marital",
-    "favourite sport": "sport", "operating system": "operating", "bank": "bank", "shirt colour": "shirt",
-    "hobby": "hobby", "warehouse": "warehouse", "doctor": "doctor", "landlord": "landlord",
-    "pet breed": "breed", "coffee brand": "coffee", "browser": "browser", "shoe brand": "shoe",
-    "dentist": "dentist",
-}  # fmt: skip
 _ABSENT_WORDS = (
     "water", "green", "market", "school", "winter", "bridge", "family", "river", "house", "music", "party",
     "summer", "north", "island", "garden", "machine", "doctor", "silver", "night", "street", "energy",
@@ -315,45 +290,3 @@ def count_repeated(view: View, rng: Random) -> Draft:
     rows = f"{view.source} where {c} is not null"
     sql = f"select count(*) from (select 1 from {rows} group by {c} having count(*) > 1)"
     return Draft(repeated, sql, rows_slots(view, rng) | {"column": say(view, column, rng)})
-
-
-# What the table does not tell
-
-
-@family(
-    "What is the average {absent} in this data?",
-    "Which {row} has the highest {absent}?",
-    "How does the {absent} compare across the {rows}?",
-    "What is the total {absent} of all {rows}?",
-    "How many {rows} have a {absent} above 100?",
-    "highest {absent}?",
-    "What's the median {absent} here?",
-)
-def not_answerable(view: View, rng: Random) -> Draft:
-    return _absent(view, rng, _ABSENT_NUMBERS)
-
-
-@family(
-    "What is the most common {absent} in the table?",
-    "Which {absent} do most {rows} have?",
-    "How many different values of {absent} are there?",
-    "Which {absent} comes up most often?",
-    "most common {absent}?",
-    "Group the {rows} by {absent}. Which group is the largest?",
-)
-def not_answerable_name(view: View, rng: Random) -> Draft:
-    return _absent(view, rng, _ABSENT_NAMES)
-
-
-def _absent(view: View, rng: Random, things: Mapping[str, str]) -> Draft:
-    """Asks for what neither the columns nor the file's name have a word of."""
-    told = " ".join([*view.frame.columns, *(path.stem for path in view.paths)]).casefold()
-    fit = [thing for thing in things if not any(word[:4] in told for word in thing.split() if len(word) > 3)]
-    return Draft(NOT_ANSWERABLE, "", rows_slots(view, rng) | {"absent": pick(fit, rng)})
-
-
-def absent_word(question: str) -> str:
-    """The word that would tell what such a question asks for; "" if it names none of it."""
-    things = _ABSENT_NUMBERS | _ABSENT_NAMES
-    named = [thing for thing in things if re.search(rf"\b{thing}\b", question)]
-    return things[max(named, key=len)] if named else ""
