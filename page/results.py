@@ -28,8 +28,13 @@ _INTRO = (
     "interval. Beside it, how often code ran without an error, and how often the answer was found in real "
     "output."
 )
-
-
+# Where a benchmark's figures do not mean what those of the others do.
+_NOTES = {
+    "examples unanswerable": (
+        "No table tells any of this: right is to have looked and to say so, which never counts as verified. "
+        "What is verified here answers another question than the one that was asked."
+    ),
+}
 _TRAINED = (
     "What the runs were worth while they were trained: questions of tables that they did not learn from, "
     "answered by real episodes. A model had answered them right before, so the shares are high; they compare "
@@ -116,10 +121,11 @@ def _benchmark(name: str, results: list[dict]) -> str:
     asked = " or ".join(f"{count:,}" for count in counts)
     rows = "".join(map(_row, ordered))
     measured = "".join(f"<li>{_measured(result)}</li>" for result in ordered)
+    note = f'<p class="ds-quiet">{_NOTES[name]}</p>' if name in _NOTES else ""
     return (
         f"<table><caption>{escape(name)} <span>{asked} questions</span></caption><thead><tr>"
         '<th scope="col">Model</th><th scope="col">Right</th><th scope="col">Ran</th>'
-        f'<th scope="col">Verified</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<th scope="col">Verified</th></tr></thead><tbody>{rows}</tbody></table>{note}'
         f"<details><summary>How this was measured</summary><ul>{measured}</ul></details>"
     )
 

@@ -110,3 +110,9 @@ def test_the_benchmark_with_most_questions_comes_first():
     few, many = result("m", 0.9, "A, 5 drawn", problems=5), result("m", 0.1, "B", problems=160)
     shown = results.section([few, many])
     assert shown.index("<caption>B ") < shown.index("<caption>A, 5 drawn ")
+
+
+def test_where_nothing_can_be_verified_the_figures_are_explained():
+    shown = results.section([result("m", 0.4, "A"), result("m", 0.2, "examples unanswerable")])
+    usual, none = shown.split("<table>")[1:]
+    assert "never counts as verified" in none and "never counts as verified" not in usual
