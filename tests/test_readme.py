@@ -49,7 +49,7 @@ def test_its_figures_are_the_stored_ones():
         report = json.loads((ROOT / f"assets/results/{name}.json").read_text())
         assert examples.table(report) in README
     lite = "databench validation_lite"
-    for benchmark in (lite, f"{lite}, 24 drawn", "wtq dev, 300 drawn"):
+    for benchmark in (lite, f"{lite}, 24 drawn", "wtq dev, 300 drawn", "examples unanswerable"):
         assert results.published(benchmark) in README
     figures = json.loads((ROOT / "assets/results/sandbox.json").read_text())
     assert bench.table(figures) in README
@@ -74,7 +74,7 @@ def test_its_benchmark_commands_are_understood_and_its_report_is_of_one_of_them(
         elif options.problems:
             file, name = Path(options.problems), options.model[0]
             if file.suffix:
-                file.parent.mkdir(exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
                 file.touch()
             adapter = registry._adapter_file(name, options.adapter)
             title = results.title(options.problems, options.sample, options.limit, options.temperature)
