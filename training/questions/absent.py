@@ -45,15 +45,15 @@ _COUNTED = {
     "cameras": "camera", "puncture repairs": "puncture", "spelling mistakes": "spelling",
     "unread emails": "unread", "candles": "candle", "bridges": "bridge", "doors": "door",
 }  # fmt: skip
-# What is so of some, to follow the plural.
+# What some do, to follow the plural, and "do they".
 _FACTS = {
     "own a motorbike": "motorbike", "have a swimming pool": "swimming", "speak Swedish": "swedish",
     "need a visa": "visa", "belong to a union": "union", "have a twin": "twin", "play the piano": "piano",
     "use solar panels": "solar", "keep a dog": "dog", "snore": "snore", "have a lawyer": "lawyer",
-    "are insured": "insured", "carry a passport": "passport", "like jazz": "jazz", "have a garage": "garage",
-    "can be recycled": "recycled", "have wooden floors": "wooden",
-    "offer free parking": "parking", "are afraid of spiders": "spider", "have an elevator": "elevator",
-    "were vaccinated": "vaccinated", "write poems": "poem", "own a horse": "horse",
+    "carry insurance": "insurance", "carry a passport": "passport", "like jazz": "jazz", "have a garage": "garage",
+    "need recycling": "recycling", "have wooden floors": "wooden",
+    "offer free parking": "parking", "fear spiders": "spider", "have an elevator": "elevator",
+    "need a vaccination": "vaccination", "write poems": "poem", "own a horse": "horse",
     "come with a manual": "manual", "have a beard": "beard",
 }  # fmt: skip
 # What was done to some, as a participle.
