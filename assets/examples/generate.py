@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from questions import QUESTIONS, UNANSWERABLE
+from questions import QUESTIONS
+from unanswerable import UNANSWERABLE
 
 SEED = 20250101
 

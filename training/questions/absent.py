@@ -1,4 +1,7 @@
-"""Families about what the table does not tell: the answer is that it is not answerable from this data."""
+"""Families about what the table does not tell: the answer is that it is not answerable from this data.
+
+None asks for a yes or no, to which the agent takes no other answer.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ _COUNTED = {
     "cameras": "camera", "puncture repairs": "puncture", "spelling mistakes": "spelling",
     "unread emails": "unread", "candles": "candle", "bridges": "bridge", "doors": "door",
 }  # fmt: skip
-# What some do, to follow the plural, and "do they".
+# What some do, to follow the plural.
 _FACTS = {
     "own a motorbike": "motorbike", "have a swimming pool": "swimming", "speak Swedish": "swedish",
     "need a visa": "visa", "belong to a union": "union", "have a twin": "twin", "play the piano": "piano",
@@ -104,7 +107,7 @@ def not_answerable_name(view: View, rng: Random) -> Draft:
     "Which {row} has the fewest {absent}?",
     "How many {absent} are there in total?",
     "What is the average number of {absent}?",
-    "Does any {row} have more than five {absent}?",
+    "Which {rows} have more than five {absent}?",
     "How many {absent} do the {rows} have on average?",
     "List the three {rows} with the most {absent}.",
 )
@@ -116,10 +119,10 @@ def not_answerable_count(view: View, rng: Random) -> Draft:
     "How many {rows} {absent}?",
     "How many of the {rows} {absent}?",
     "Which {rows} {absent}?",
-    "Are there {rows} that {absent}?",
+    "How many {rows} do not {absent}?",
     "What share of the {rows} {absent}?",
     "Name all {rows} that {absent}.",
-    "Do most {rows} {absent}?",
+    "What percentage of all {rows} {absent}?",
 )
 def not_answerable_fact(view: View, rng: Random) -> Draft:
     return _draft(view, rng, _FACTS)
@@ -130,7 +133,7 @@ def not_answerable_fact(view: View, rng: Random) -> Draft:
     "Which {row} was {absent} last?",
     "Who {absent} the most {rows}?",
     "When was the first {row} {absent}?",
-    "Was any {row} {absent} twice?",
+    "Which {row} was {absent} twice?",
     "What does it cost to have a {row} {absent}?",
 )
 def not_answerable_done(view: View, rng: Random) -> Draft:
@@ -166,7 +169,7 @@ def not_answerable_by_group(view: View, rng: Random) -> Draft:
     "What is the average {absent} of the {rows} {where}?",
     "What was the {absent} of the {rows} {where}?",
     "Among the {rows} {where}, what is the highest {absent}?",
-    "Is the {absent} higher for {rows} {where} than for the others?",
+    "How much higher is the {absent} for the {rows} {where} than for the others?",
     "How many of the {rows} {where} have a {absent} over 20?",
     "Only {rows} {where}: what is the median {absent}?",
 )

@@ -45,6 +45,7 @@ SUBJECTS = (
 )  # importing them registers the families
 
 MOST_OF_TYPE = 0.27  # of all questions
+MOST_OF_ONE_TRUTH = 0.58  # of all questions for a yes or no
 MOST_OF_TRUTH = 3  # by which True may outnumber False in a family, or the other way round
 PER_FAMILY, PER_DERIVED = 2, 1  # questions of one family about one table
 SAME_COLUMNS = 2  # tables
@@ -64,15 +65,19 @@ class _Balance:
     families: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
     truths: Counter[tuple[str, str]] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
 
     def allows(self, family: str, answer_type: str, answer: str) -> bool:
         if answer == NOT_ANSWERABLE:
             return True
         if self.types[answer_type] > MOST_OF_TYPE * (self.types.total() + 20):
             return False
+        if answer_type != "boolean":
+            return True
+        if self.answers[answer] > MOST_OF_ONE_TRUTH * (self.types["boolean"] + 3):
+            return False
         other = "False" if answer == "True" else "True"
-        lead = self.truths[family, answer] - self.truths[family, other]
-        return answer_type != "boolean" or lead < MOST_OF_TRUTH
+        return self.truths[family, answer] - self.truths[family, other] < MOST_OF_TRUTH
 
     def add(self, family: str, answer_type: str, answer: str) -> None:
         self.families[family] += 2 if family in _SELDOM else 1
@@ -80,6 +85,7 @@ class _Balance:
             return  # it is of no type
         self.types[answer_type] += 1
         self.truths[family, answer] += 1
+        self.answers[answer] += answer_type == "boolean"
 
 
 def make(
@@ -270,9 +276,7 @@ def worded(family: Family, draft: Draft, answer_type: str, rng: Random) -> str:
 
 def _is_read_so(question: str, answer_type: str, draft: Draft) -> bool:
     """Whether what the core takes from the wording, yes or no and how many values, is so."""
-    if draft.answer == NOT_ANSWERABLE:
-        return True
     if prompts.is_yes_no(question) is (answer_type != "boolean"):
         return False
     many = len(draft.answer) if isinstance(draft.answer, list) else 1
-    return prompts.items_asked(question) in (0, many)
+    return draft.answer == NOT_ANSWERABLE or prompts.items_asked(question) in (0, many)
