@@ -28,7 +28,7 @@ from agent import models
 from agent.models import Message, Model, registry, weights
 from agent.models.progress import on_stderr
 from agent.models.registry import Embedded
-from training import samples
+from training import encode, samples
 
 FORMATS = ("f32", "f16", "q8_0", "q5_0", "q4_0")
 FORMAT = "q8_0"  # where none is asked for
@@ -38,7 +38,7 @@ BY_FILE = "with the file's numbers"
 # By the file's numbers, where only the runtimes' rounding differs; else the cut and the format cost some, or
 # a bare model's choices are closer.
 LEAST_AGREEMENT = 0.95
-_AT_ONCE = 5  # prompts
+_AT_ONCE = 10  # prompts
 # Of these, llama.cpp keeps the rows of every matrix in transformers' order; of Llama's queries and keys not.
 ARCHITECTURES = ("qwen2",)
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A|B)\.weight")
@@ -347,13 +347,19 @@ def check(
             model.close()
 
     def torch_said(changed: torch.nn.Module | None, case: str) -> list[str]:
-        return replies(student.running(base, changed), f"PyTorch {case}")
+        # The sampler, since it reads the prompts' common beginning once, which is most of them.
+        model, _ = student.answering(base, _AT_ONCE, changed, context_tokens=longest + TOKENS)
+        try:
+            return replies(model, f"PyTorch {case}")
+        finally:
+            model.close()
 
     bare, adapted = "without the adapter", "with the adapter"
     # llama.cpp first: a file that it cannot load is told of before the slower PyTorch has begun.
     with_file, plain = said(str(file), adapted), said("none", bare)
     base = student.load(name, dtype=torch.float32)
     tokenize = _tokens(base.tokenizer)
+    longest = max(len(encode.prompt_ids(base.tokenizer, prompt)) for prompt in prompts)
     yield bare, agreement(torch_said(None, bare), plain, tokenize)
     model = base.model
     if adapter:

@@ -4,10 +4,11 @@
 
 Copies the exported file to assets/adapters/MODEL/sft-v1.gguf and writes card.json beside it: the run's card,
 the file's digest, and what was measured with and without it, by the same agent. It is loaded by default only
-if on every benchmark that is published with it more answers were right, more were right and verified, and no
-more were wrong though verified; that is measured before, with `bench --adapter FILE --publish`. The share of
-verified answers alone does not decide: with as many right and verified ones, a model that has fewer verified
-is the better, since what the other has more is wrong and looks proven.
+if on no benchmark that is published with it fewer answers were right, fewer were right and verified, or more
+were wrong though verified, and on one at least more were right and more were right and verified; that is
+measured before, with `bench --adapter FILE --publish`. The share of verified answers alone does not decide:
+with as many right and verified ones, a model that has fewer verified is the better, since what the other has
+more is wrong and looks proven. A tie is no fault: where no table holds the answer, none counts as verified.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from training.sft import CARD
 NAME = "sft-v1.gguf"
 SEED = 0  # of the runs that are compared
 _SAME = ("benchmark", "problems", "data_sha256", "agent_sha256")  # in two results that compare
+_RIGHT = ("official", "right_and_verified")
 _KEPT = ("exec_ok", "verified", "right_and_verified", "official", "strict")
 
 
@@ -69,8 +71,8 @@ def ship(run: Path, file: Path, adapters: Path, published: Path) -> dict:
             f"Nothing is published of {card['model']} with {file.name} and without: run bench --publish "
             f"on the same problems with --adapter {file} and with --adapter none."
         )
-    figures = measured.values()
-    better = all(_better(one["with"], one["without"]) for one in figures)
+    pairs = [(one["with"], one["without"]) for one in measured.values()]
+    better = all(_no_worse(*pair) for pair in pairs) and any(_better(*pair) for pair in pairs)
     about = {"file": NAME, "sha256": digest, "bytes": file.stat().st_size, "run": run.resolve().name}
     whole = card | about | {"measured": measured, "measured_better": better}
     folder = adapters / card["model"]
@@ -81,10 +83,15 @@ def ship(run: Path, file: Path, adapters: Path, published: Path) -> dict:
     return whole
 
 
+def _no_worse(own: dict[str, float], other: dict[str, float]) -> bool:
+    """No fewer right answers, no fewer that are proven too, and no more that are wrong and look proven."""
+    no_fewer = all(own[key] >= other[key] for key in _RIGHT)
+    return no_fewer and _misleading(own) <= _misleading(other)
+
+
 def _better(own: dict[str, float], other: dict[str, float]) -> bool:
-    """More right answers, more that are proven too, and no more that are wrong and look proven."""
-    more_right = all(own[key] > other[key] for key in ("official", "right_and_verified"))
-    return more_right and _misleading(own) <= _misleading(other)
+    """More right answers, and more that are proven too."""
+    return all(own[key] > other[key] for key in _RIGHT)
 
 
 def _misleading(shares: dict[str, float]) -> float:

@@ -69,6 +69,15 @@ def test_it_is_not_if_it_has_no_more_right_answers_that_are_verified(made, tmp_p
     assert not shipped(made, tmp_path)["measured_better"]
 
 
+@pytest.mark.parametrize(("proven", "better"), [(0.0, True), (0.1, False)])
+def test_a_tie_on_another_benchmark_is_no_fault(made, tmp_path, proven, better):
+    made[3]("a", 0.7)
+    made[3]("a", 0.5, adapter=False)
+    made[3]("unanswerable", 0.3, verified=0.4, proven=0.0)
+    made[3]("unanswerable", 0.0, verified=0.8, proven=proven, adapter=False)
+    assert shipped(made, tmp_path)["measured_better"] is better
+
+
 @pytest.mark.parametrize(("verified", "better"), [(0.7, True), (0.8, True), (0.9, False)])
 def test_it_is_not_if_more_wrong_answers_are_verified(made, tmp_path, verified, better):
     made[3]("a", 0.6, verified=verified)
