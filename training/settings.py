@@ -71,7 +71,7 @@ SFT: dict[str, SftSettings] = {
     # rates that were tried these were better on questions held out (README.md); there two passes gave the
     # 1.5B no more than one.
     "coder-0.5b": SftSettings(rank=16, alpha=32, learning_rate=8e-4),
-    "coder-1.5b": SftSettings(rank=8, alpha=16, learning_rate=4e-4, epochs=1, micro_tokens=8192),
+    "coder-1.5b": SftSettings(rank=8, alpha=16, learning_rate=1e-3, epochs=1, micro_tokens=8192),
     "gemma-4-e2b": SftSettings(layers=_GEMMA_LAYERS, learning_rate=1e-4, micro_tokens=8192),
 }
 
