@@ -137,6 +137,8 @@ def _tell(done: Exported) -> None:
 def _compare(name: str, adapter: Path | None, file: Path, folder: Path) -> None:
     """Prints what `check` finds on the set's validation prompts."""
     prompts = [_asked(sample) for sample in samples.read(folder, "validation")[:PROMPTS]]
+    if not prompts:
+        raise ValueError(f"{folder} has no validation samples to compare on: give --check another set.")
     shares = {}
     for case, share in check(name, adapter, file, prompts):
         shares[case] = share

@@ -267,6 +267,12 @@ def test_an_exported_file_is_checked_alone(command, adapter, base, tmp_path, mon
     assert "shipped.gguf as PyTorch does: they agree on " in capsys.readouterr().err
 
 
+def test_a_set_without_validation_samples_shows_nothing(command, tmp_path, capsys):
+    samples.write(tmp_path / "empty", "validation", [])
+    assert command(check=("--check", tmp_path / "empty")) == 2
+    assert "has no validation samples to compare on" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("options", [["--out", "b.gguf"], ["--format", "f16"], ["--bytes", "9"]])
 def test_of_an_exported_file_nothing_else_is_asked(command, adapter, base, tmp_path, capsys, options):
     done = export.export(adapter, base, tmp_path / "shipped.gguf", "f32")
