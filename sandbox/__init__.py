@@ -9,6 +9,7 @@ rules hold on this machine, `soak` that nothing leaks. The host side imports not
 its kin are imported once, in the warm process that sessions are forked from.
 """
 
+from sandbox import parsing
 from sandbox.host import shutdown, warm
 from sandbox.pool import Pool
 from sandbox.records import (
@@ -27,6 +28,8 @@ from sandbox.records import (
     TableProfile,
 )
 from sandbox.session import Session, open
+
+parsing.mend()
 
 __all__ = [
     "ColumnLook",
