@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 LOSSES = {"loss": "training loss", "eval_loss": "validation loss"}
 SMOOTHED = 10
-# What tells runs apart whose colour is the same: matplotlib has so many.
-_COLOURS, _DASHES = 10, ("-", "--", ":")
 SHARES = {"eval_accuracy": "accuracy", "eval_exec_ok": "a step ran without error"}
 
 
@@ -46,7 +44,9 @@ def draw(card: dict, path: Path) -> None:
 
 
 def compare(cards: Mapping[str, dict], path: Path) -> None:
-    """Draws the curves of several runs, each with a colour or dashes of its own, over the share of its steps.
+    """Draws the curves of several runs over the share of their steps, a row for each set they learned from.
+
+    Losses and accuracies compare the runs of one set only: each has samples and questions of its own.
 
     Args:
         cards: By what the runs are called; all of one model.
@@ -56,23 +56,34 @@ def compare(cards: Mapping[str, dict], path: Path) -> None:
     panels = {"loss": f"training loss, mean of {SMOOTHED} steps", "eval_loss": "validation loss"}
     if any("eval_accuracy" in entry for card in cards.values() for entry in card["validation"]):
         panels["eval_accuracy"] = "accuracy on validation questions"
-    figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
-    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (key, title) in zip(all_axes, panels.items(), strict=True):
-        for number, (name, card) in enumerate(cards.items()):
-            entries = card["loss" if key == "loss" else "validation"]
-            points = {entry["step"] / card["steps"]: entry[key] for entry in entries if key in entry}
-            values = _smoothed(list(points.values())) if key == "loss" else list(points.values())
-            marker, dashes = "" if key == "loss" else "o", _DASHES[number // _COLOURS % len(_DASHES)]
-            axes.plot(points.keys(), values, marker=marker, markersize=4, linestyle=dashes, label=name)
+    sets: dict[str, dict[str, dict]] = {}
+    for name, card in cards.items():
+        sets.setdefault(card["data_sha256"], {})[name] = card
+    figure = Figure(figsize=(3.4 * len(panels) + 2.6, 0.6 + 1.7 * len(sets)), layout="constrained")
+    grid = figure.subplots(len(sets), len(panels), squeeze=False, sharex=True, sharey="col")
+    for row, runs in zip(grid, sets.values(), strict=True):
+        for axes, key in zip(row, panels, strict=True):
+            _runs(axes, runs, key)
+        # Beside its row, so that a name is found without counting colours.
+        row[-1].legend(loc="center left", bbox_to_anchor=(1.03, 0.5), frameon=False, fontsize="small")
+    for axes, title in zip(grid[0], panels.values(), strict=True):
         axes.set_title(title, fontsize="medium")
+    for axes in grid[-1]:
         axes.set_xlabel("share of the steps")
         axes.set_xlim(0, 1.03)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = all_axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    if "eval_accuracy" in panels:
+        grid[0, -1].yaxis.set_major_formatter(lambda rate, _: f"{rate:.0%}")
     _save(figure, path)
+
+
+def _runs(axes: Axes, runs: Mapping[str, dict], key: str) -> None:
+    for name, card in runs.items():
+        entries = card["loss" if key == "loss" else "validation"]
+        points = {entry["step"] / card["steps"]: entry[key] for entry in entries if key in entry}
+        values = _smoothed(list(points.values())) if key == "loss" else list(points.values())
+        axes.plot(points.keys(), values, marker="" if key == "loss" else "o", markersize=4, label=name)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _smoothed(values: list[float]) -> list[float]:

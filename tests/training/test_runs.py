@@ -1,10 +1,11 @@
 """Training runs side by side: the table, the published files, what is refused."""
 
 import json
+import re
 
 import pytest
 
-from training import results
+from training import curves, results
 from training.__main__ import main
 
 LOSSES = [0.4, 0.3, 0.2, 0.1]
@@ -14,6 +15,7 @@ def card(**changes):
     """A run card as `training.sft` writes it, in what `runs` reads."""
     return {
         "model": "coder-0.5b",
+        "data_sha256": "a",
         "samples": {"train": 1234, "validation": 50},
         "settings": {"epochs": 2, "rank": 16, "learning_rate": 3e-4},
         "problems": 89,
@@ -72,6 +74,15 @@ def test_what_is_published_holds_the_cards_and_draws_every_run(run, tmp_path, mo
     assert b"<!-- with -->" in drawn and b"<!-- without -->" in drawn
     assert b"<!-- accuracy on validation questions -->" in drawn
     assert main(words) == 0 and (published / "sft-coder-0.5b.svg").read_bytes() == drawn
+
+
+def test_runs_of_one_set_are_drawn_together_and_each_set_has_a_row(tmp_path):
+    sets = {"one": "a", "two": "b", "one-again": "a"}
+    curves.compare({name: card(data_sha256=data) for name, data in sets.items()}, tmp_path / "runs.svg")
+    drawn = re.sub(r"\s+", " ", (tmp_path / "runs.svg").read_text())
+    rows = [re.findall(r"<!-- (one|two|one-again) -->", row) for row in drawn.split('id="legend_')[1:]]
+    assert rows == [["one", "one-again"], ["two"]]
+    assert drawn.count('id="axes_') == 2 * 3
 
 
 def test_a_folder_without_a_run_and_one_name_for_two_are_refused(run, tmp_path, capsys):
