@@ -32,6 +32,7 @@ RESERVED = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *OWN_NAMES}
 BY_HAND = (*textfiles.SUFFIXES, *workbooks.SUFFIXES)
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 PACKED = ".gz"
+DAMAGED = "It may be damaged, or of another kind: save it again where it was made"
 SUFFIXES = (*textfiles.SUFFIXES, ".parquet", *workbooks.SUFFIXES, *JSON_SUFFIXES, *databases.SUFFIXES)
 
 
@@ -111,7 +112,7 @@ def _read(path: Path, limits: Limits, reading: Reading) -> list[Found]:
     except BaseException as error:  # a reader that is written in Rust panics, which is no Exception
         if not _is_want_of_memory(error, limits):
             reason = " ".join(str(error).split()).rstrip(".")[:200]
-            raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}.") from None
+            raise InputError(f"{path.name} cannot be read as {suffix[1:]}: {reason}. {DAMAGED}.") from None
     # Out here, where the error no longer keeps what was read until then: to say so takes memory too.
     most = limits.memory_bytes // MIB
     raise InputError(f"{path.name} needs more than {most:,} MiB of memory to be read. {SMALLER}.")

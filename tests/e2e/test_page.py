@@ -405,8 +405,13 @@ def test_a_file_of_a_gigabyte_is_refused_before_it_is_sent(visitor, echo, cities
     assert psutil.Process(echo.process.pid).memory_info().rss - before < 100 * 2**20
     upload(page, cities)
     assert not told.is_visible()
+    bad = tmp_path / "bad.xlsx"
+    bad.write_bytes(b"PK no")
+    page.locator("input[type=file]").first.set_input_files(str(bad))
+    earlier = page.get_by_role("alert").get_by_text("bad.xlsx cannot be read")
+    earlier.wait_for()
     assert not page.evaluate(DROPPED, [".ds-files", 2**30])  # the browser is not to open it itself
-    assert told.inner_text() == TOO_LARGE
+    assert told.inner_text() == TOO_LARGE and not earlier.is_visible()
     assert page.evaluate(DROPPED, [".ds-files", 2**20])
     assert not told.is_visible()
 

@@ -339,6 +339,14 @@ def test_what_is_no_table_is_refused_in_one_sentence(opened, name, content, mess
     assert str(refusal.value).endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.json", "{"), ("a.parquet", "PAR1 no"), ("a.xlsx", "PK no")]
+)
+def test_what_a_reader_cannot_make_out_says_what_to_do(opened, name, content):
+    with pytest.raises(sandbox.InputError, match="may be damaged, or of another kind: save it again where"):
+        opened(name, content)
+
+
 def test_a_small_file_of_very_many_rows_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "bomb.parquet"
     pd.DataFrame({"n": [0]}).loc[[0] * 1_000_000].to_parquet(path, index=False)
