@@ -8,6 +8,7 @@
 change fit into a file of that size. What this and the format cost is told as the relative error of the
 change; --check has PyTorch and llama.cpp answer the same prompts and compares. Where they disagree by the
 file's own numbers, that is an error. An exported file can be checked alone, without what it was made from.
+llama.cpp rounds to 8 bits what it multiplies with quantised weights; --exact has it compute in 32 bits too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import math
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +99,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--check", type=Path, metavar="DIR", help=f"compare on {PROMPTS} validation prompts of an SFT set"
     )
+    command.add_argument(
+        "--exact", action="store_true", help="with --check: in llama.cpp too, the model's numbers in 32 bits"
+    )
 
 
 def run_export(options: argparse.Namespace) -> None:
@@ -112,6 +117,8 @@ def run_export(options: argparse.Namespace) -> None:
             f"{options.adapter} is a file. To write one, give a folder in PEFT's form; to compare one that "
             "is written, give --check DIR and nothing else."
         )
+    if options.exact and not options.check:
+        raise ValueError("--exact says how to compare: give --check DIR too.")
     if not exported and not options.out:
         raise ValueError("Give --out FILE: where the adapter is to be written.")
     base = weights.fetch(registry.MODELS[options.model].weights, on_stderr())
@@ -121,7 +128,9 @@ def run_export(options: argparse.Namespace) -> None:
         _tell(done)
         file = done.path
     if options.check:
-        _compare(options.model, None if exported else options.adapter, file, options.check)
+        _compare(
+            options.model, None if exported else options.adapter, file, options.check, exact=options.exact
+        )
 
 
 def _tell(done: Exported) -> None:
@@ -134,13 +143,13 @@ def _tell(done: Exported) -> None:
         print(f"This is more than {LARGEST_BYTES:,} bytes: give --bytes {LARGEST_BYTES} or another --format.")
 
 
-def _compare(name: str, adapter: Path | None, file: Path, folder: Path) -> None:
+def _compare(name: str, adapter: Path | None, file: Path, folder: Path, *, exact: bool) -> None:
     """Prints what `check` finds on the set's validation prompts."""
     prompts = [_asked(sample) for sample in samples.read(folder, "validation")[:PROMPTS]]
     if not prompts:
         raise ValueError(f"{folder} has no validation samples to compare on: give --check another set.")
     shares = {}
-    for case, share in check(name, adapter, file, prompts):
+    for case, share in check(name, adapter, file, prompts, exact=exact):
         shares[case] = share
         print(
             f"PyTorch and llama.cpp agree {case} on {share:.1%} of {len(prompts)} replies' first "
@@ -316,7 +325,12 @@ def agreement(one: Sequence[str], other: Sequence[str], tokenize: Callable[[str]
 
 
 def check(
-    name: str, adapter: Path | None, file: Path, prompts: Sequence[Sequence[Message]]
+    name: str,
+    adapter: Path | None,
+    file: Path,
+    prompts: Sequence[Sequence[Message]],
+    *,
+    exact: bool = False,
 ) -> Iterator[tuple[str, float]]:
     """Yields the agreement of PyTorch, in 32 bits, with llama.cpp, both greedy: each case and its share.
 
@@ -326,6 +340,7 @@ def check(
     Args:
         adapter, file: The same adapter for the one and for the other. Without the first there is no case
             "with the adapter".
+        exact: llama.cpp gets the model's numbers in 32 bits as well, which it multiplies without rounding.
     """
     import peft
     import torch
@@ -341,8 +356,8 @@ def check(
                 bar.update(len(some))
         return texts
 
-    def said(lora: str, case: str) -> list[str]:
-        model = models.load(name, adapter=lora)
+    def said(source: str, lora: str, case: str) -> list[str]:
+        model = models.load(source, adapter=lora)
         try:
             return replies(model, f"llama.cpp {case}")
         finally:
@@ -358,7 +373,9 @@ def check(
 
     bare, adapted = "without the adapter", "with the adapter"
     # llama.cpp first: a file that it cannot load is told of before the slower PyTorch has begun.
-    with_file, plain = said(str(file), adapted), said("none", bare)
+    with tempfile.TemporaryDirectory() as folder:
+        source = str(in_32_bits(name, Path(folder))) if exact else name
+        with_file, plain = said(source, str(file), adapted), said(source, "none", bare)
     base = student.load(name, dtype=torch.float32)
     tokenize = _tokens(base.tokenizer)
     longest = max(len(encode.prompt_ids(base.tokenizer, prompt)) for prompt in prompts)
@@ -370,6 +387,28 @@ def check(
         model = trained.unload()
     by_file = torch_said(_add_to(model, read(file)), BY_FILE)
     yield BY_FILE, agreement(by_file, with_file, tokenize)
+
+
+def in_32_bits(name: str, folder: Path) -> Path:
+    """Writes an embedded model's GGUF file anew, every number in 32 bits; returns the path."""
+    import gguf
+
+    source = gguf.GGUFReader(weights.fetch(registry.MODELS[name].weights, on_stderr()))
+    path = folder / f"{name}-32-bits.gguf"
+    writer = gguf.GGUFWriter(path, source.fields["general.architecture"].contents())
+    for key, field in source.fields.items():
+        if not key.startswith(("GGUF.", "general.architecture")):  # the writer's own
+            kind = field.types[0]
+            element = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(key, field.contents(), kind, sub_type=element)
+    for tensor in source.tensors:
+        numbers = gguf.dequantize(tensor.data, tensor.tensor_type)
+        writer.add_tensor(tensor.name, numbers.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
 
 
 def read(file: Path) -> list[Matrix]:

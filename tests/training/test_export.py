@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +75,50 @@ def test_both_runtimes_agree_with_and_without_the_adapter(
     done = export.export(adapter, base, tmp_path / "a.gguf", number_format)
     shares = dict(export.check(NAME, adapter, done.path, PROMPTS))
     assert min(shares.values()) >= 0.95
+
+
+def test_llama_cpp_may_compute_in_32_bits_as_well(adapter, base, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "TOKENS", 24)
+    done = export.export(adapter, base, tmp_path / "a.gguf", "f32")
+    loaded, real = [], models.load
+
+    def load(source, *, adapter):
+        kinds = {tensor.tensor_type.name for tensor in gguf.GGUFReader(source).tensors}
+        loaded.append((source, adapter, kinds))
+        return real(source, adapter=adapter)
+
+    monkeypatch.setattr(models, "load", load)
+    shares = dict(export.check(NAME, adapter, done.path, PROMPTS, exact=True))
+    assert min(shares.values()) >= 0.95
+    (source, *with_file), (again, *plain) = loaded
+    assert with_file == [str(done.path), {"F32"}] and plain == ["none", {"F32"}] and source == again
+    assert not Path(source).exists()
+
+
+def test_in_32_bits_the_numbers_and_what_is_said_of_them_stay(tmp_path, monkeypatch):
+    numbers = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
+    packed = gguf.quantize(numbers, gguf.GGMLQuantizationType.Q4_0)
+    writer = gguf.GGUFWriter(tmp_path / "packed.gguf", "qwen2")
+    writer.add_uint32("qwen2.block_count", 2)
+    writer.add_array("tokenizer.ggml.tokens", ["a", "é"])
+    writer.add_tensor("w", packed, raw_dtype=gguf.GGMLQuantizationType.Q4_0)
+    writer.add_tensor("norm", numbers[0])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    monkeypatch.setattr(weights, "fetch", lambda *_: tmp_path / "packed.gguf")
+    whole = gguf.GGUFReader(export.in_32_bits(NAME, tmp_path))
+    assert {tensor.tensor_type.name for tensor in whole.tensors} == {"F32"}
+    held = {tensor.name: tensor.data for tensor in whole.tensors}
+    np.testing.assert_array_equal(held["w"], gguf.dequantize(packed, gguf.GGMLQuantizationType.Q4_0))
+    np.testing.assert_array_equal(held["norm"], numbers[0])
+    said = {key: field.contents() for key, field in whole.fields.items() if not key.startswith("GGUF.")}
+    assert said == {
+        "general.architecture": "qwen2",
+        "qwen2.block_count": 2,
+        "tokenizer.ggml.tokens": ["a", "é"],
+    }
 
 
 def test_a_file_that_is_not_the_adapters_is_found_out(adapter, base, tmp_path):
@@ -279,6 +324,11 @@ def test_of_an_exported_file_nothing_else_is_asked(command, adapter, base, tmp_p
     assert command(done.path, options) == 2
     assert "shipped.gguf is a file. To write one, give a folder in PEFT's form" in capsys.readouterr().err
     assert command(done.path, (), ()) == 2
+
+
+def test_exactness_is_of_a_comparison(command, capsys):
+    assert command(check=("--exact",)) == 2
+    assert "--exact says how to compare: give --check DIR too." in capsys.readouterr().err
 
 
 def test_where_to_write_must_be_said(command, capsys):
